@@ -1,0 +1,32 @@
+"""Writing files so that nobody ever sees half of one."""
+
+import contextlib
+import uuid
+from pathlib import Path
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path: Path, data: bytes, *, scratch: Path | None = None) -> None:
+    """Write ``data`` under another name, then rename: at ``path`` there is the old file or the new one, never a part.
+
+    Args:
+        path: Where the file goes; its folder is made if it is missing.
+        data: The whole content.
+        scratch: Folder for the unfinished file, on the same file system; the target's own folder if None.
+
+    Raises:
+        OSError: If it cannot be written. Then what was there before is still there, and the unfinished file is gone.
+    """
+    folder = path.parent if scratch is None else scratch
+    for needed in (path.parent, folder):
+        needed.mkdir(parents=True, exist_ok=True)
+    # A name of its own for every writer: several processes may write the same file at once.
+    unfinished = folder / f".{path.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise

@@ -1,0 +1,374 @@
+"""Colour kernels that see a segment's own pixels only: every segment its own factor, all segments at once.
+
+Each follows the arithmetic of the torchvision functional of its name, so that a segment with a full mask comes out as
+from there. uint8 is worked on as whole levels in float, cut off after every step as torchvision's casts do.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+
+from segaug._checks import describe
+from segaug.functional._alpha import premultiply, unpremultiply
+
+__all__ = [
+    "adjust_brightness",
+    "adjust_contrast",
+    "adjust_hue",
+    "adjust_saturation",
+    "color_jitter",
+    "rgb_to_grayscale",
+]
+
+# ColorJitter's order of the four, as indices of its permutation.
+BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
+
+
+@dataclass
+class TokenColors:
+    """Straight colours of tokens: values (M, C, H, W), one row per segment."""
+
+    values: torch.Tensor
+    weights: torch.Tensor  # (M, H, W) coverage in [0, 1]
+    levels: bool
+
+    def per_pixel(self, per_segment: torch.Tensor) -> torch.Tensor:
+        """Spread one value per segment (M,) over the pixels."""
+        return per_segment[:, None, None]
+
+    def mean(self, gray: torch.Tensor) -> torch.Tensor:
+        """Mean over each segment's own pixels of gray (M, H, W)."""
+        total = self.weights.sum((-2, -1), keepdim=True)
+        return (gray * self.weights).sum((-2, -1), keepdim=True) / torch.where(total > 0, total, 1.0)
+
+    def on(self, chosen: torch.Tensor, change: Callable[[Self, torch.Tensor], torch.Tensor]) -> None:
+        """Replace the colours of the chosen segments (M,) by ``change(them, their indices)``."""
+        if chosen.all():
+            self.values = change(self, torch.arange(len(chosen), device=chosen.device))
+            return
+        index = chosen.nonzero().squeeze(1)
+        if len(index):
+            part = type(self)(self.values[index], self.weights[index], self.levels)
+            self.values[index] = change(part, index)
+
+
+@dataclass
+class PictureColors:
+    """Colours of a picture: values (C, 1, K) for K pixels, with the segment of each."""
+
+    values: torch.Tensor
+    segment: torch.Tensor  # (K,) row of each pixel's segment in per-segment tensors
+    levels: bool
+
+    def per_pixel(self, per_segment: torch.Tensor) -> torch.Tensor:
+        """Spread one value per segment over the pixels."""
+        return per_segment[self.segment][None]
+
+    def mean(self, gray: torch.Tensor) -> torch.Tensor:
+        """Mean over each segment's own pixels of gray (1, K), at every pixel."""
+        rows = int(self.segment.max()) + 1
+        # Double: a sum of many levels is no longer exact in float32.
+        total = torch.zeros(rows, dtype=torch.float64, device=gray.device)
+        total.index_add_(0, self.segment, gray.flatten().double())
+        count = torch.bincount(self.segment, minlength=rows).clamp_(min=1)
+        return (total / count).to(gray.dtype)[self.segment][None]
+
+    def on(self, chosen: torch.Tensor, change: Callable[[Self, torch.Tensor], torch.Tensor]) -> None:
+        """Replace the colours of the pixels of the chosen segments by ``change(them, None-mapped indices)``."""
+        index = chosen[self.segment].nonzero().squeeze(1)
+        if len(index):
+            part = type(self)(self.values[..., index], self.segment[index], self.levels)
+            self.values[..., index] = change(part, torch.arange(len(chosen), device=chosen.device))
+
+
+Colors = TokenColors | PictureColors
+
+
+def _quantize(values: torch.Tensor, levels: bool) -> torch.Tensor:
+    return values.floor_() if levels else values
+
+
+def _gray(values: torch.Tensor, levels: bool) -> torch.Tensor:
+    """Luma, (..., H, W)."""
+    if values.shape[-3] == 1:
+        return values.squeeze(-3)
+    red, green, blue = values.unbind(-3)
+    return _quantize(red.mul(0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114), levels)
+
+
+def _blend(colors: Colors, other: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Mix with ``other`` (..., H, W), which gets 1 - factor."""
+    ratio = colors.per_pixel(factor).unsqueeze(-3)
+    # In double first, as a Python float would be: gray pixels must come out exactly.
+    rest = colors.per_pixel((1.0 - factor.double()).to(factor.dtype)).unsqueeze(-3)
+    mixed = torch.addcmul(colors.values * ratio, other.unsqueeze(-3), rest)
+    return _quantize(mixed.clamp_(0, 255 if colors.levels else 1), colors.levels)
+
+
+def brighten(colors: Colors, factor: torch.Tensor) -> torch.Tensor:
+    """Scale the values."""
+    scaled = colors.values * colors.per_pixel(factor).unsqueeze(-3)
+    return _quantize(scaled.clamp_(0, 255 if colors.levels else 1), colors.levels)
+
+
+def change_contrast(colors: Colors, factor: torch.Tensor) -> torch.Tensor:
+    """Mix with the segment's mean luma."""
+    return _blend(colors, colors.mean(_gray(colors.values, colors.levels)), factor)
+
+
+def saturate(colors: Colors, factor: torch.Tensor) -> torch.Tensor:
+    """Mix with the luma; a single channel stays."""
+    if colors.values.shape[-3] == 1:
+        return colors.values
+    return _blend(colors, _gray(colors.values, colors.levels), factor)
+
+
+def shift_hue(colors: Colors, shift: torch.Tensor) -> torch.Tensor:
+    """Turn the hue by ``shift`` of the circle; a single channel stays."""
+    values = colors.values
+    if values.shape[-3] == 1:
+        return values
+    if colors.levels:
+        values = values * (1.0 / 255.0)
+    low, value = torch.aminmax(values, dim=-3)
+    spread = value - low
+    is_gray = spread == 0
+    saturation = spread / torch.where(is_gray, 1.0, value)
+    away = (value.unsqueeze(-3) - values).div_(torch.where(is_gray, 1.0, spread).unsqueeze_(-3))
+    red, green, blue = away.unbind(-3)
+    is_red, is_green = values.select(-3, 0) == value, values.select(-3, 1) == value
+    hue = torch.where(is_red, blue - green, torch.where(is_green, red + 2.0 - blue, green + 4.0 - red))
+    hue = hue.mul_(1.0 / 6.0).add_(1.0).fmod_(1.0).add_(colors.per_pixel(shift)).remainder_(1.0).mul_(6.0)
+    sextant = hue.floor()
+    part = hue.sub_(sextant).mul_(saturation)
+    rest = 1.0 - saturation
+    down = (1.0 - part).mul_(value).clamp_(0.0, 1.0)
+    up = part.add_(rest).mul_(value).clamp_(0.0, 1.0)
+    low = rest.mul_(value).clamp_(0.0, 1.0)
+    # 6 happens for a hue just below the full circle.
+    first, second, third, fourth, fifth = (sextant == i for i in (1, 2, 3, 4, 5))
+    zeroth = ~(first | second | third | fourth | fifth)
+    out = torch.empty_like(values)
+    out.select(-3, 0).copy_(
+        torch.where(zeroth | fifth, value, torch.where(first, down, torch.where(fourth, up, low)))
+    )
+    out.select(-3, 1).copy_(
+        torch.where(first | second, value, torch.where(zeroth, up, torch.where(third, down, low)))
+    )
+    out.select(-3, 2).copy_(
+        torch.where(third | fourth, value, torch.where(second, up, torch.where(fifth, down, low)))
+    )
+    return out.mul_(255.999).floor_() if colors.levels else out
+
+
+def grayscale(colors: Colors) -> torch.Tensor:
+    """Put the luma in every channel."""
+    return _gray(colors.values, colors.levels).unsqueeze(-3).expand(colors.values.shape)
+
+
+_OPERATIONS = {BRIGHTNESS: brighten, CONTRAST: change_contrast, SATURATION: saturate, HUE: shift_hue}
+
+
+def jitter(colors: Colors, order: torch.Tensor, factors: dict[int, torch.Tensor]) -> None:
+    """Apply the four in each segment's own order: order (M, 4), factors {operation: (M,)}."""
+    for step in order.unbind(-1):
+        for operation, factor in factors.items():
+
+            def change(part: Colors, index: torch.Tensor, operation: int = operation) -> torch.Tensor:
+                return _OPERATIONS[operation](part, factors[operation][index])
+
+            colors.on(step == operation, change)
+
+
+def _per_segment(name: str, value: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+    """One number per segment: (...,) as the leading shape of patches, flattened."""
+    leading = patches.shape[:-3]
+    if value.shape != leading:
+        raise ValueError(
+            f"{name} must have one value per segment, shape {tuple(leading)} for patches {tuple(patches.shape)}, "
+            f"got {describe(value)}"
+        )
+    return value.reshape(-1).to(patches.device)
+
+
+def _number(name: str, factor: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
+    dtype = patches.dtype if patches.is_floating_point() else torch.float32
+    return _per_segment(name, factor, patches).to(dtype)
+
+
+def on_tokens(
+    patches: torch.Tensor, alpha: torch.Tensor, change: Callable[[TokenColors], torch.Tensor]
+) -> torch.Tensor:
+    """Run ``change`` on the straight colours of (..., C, H, W) patches, and put the result under alpha again."""
+    if alpha.shape != (*patches.shape[:-3], *patches.shape[-2:]) or alpha.dtype != patches.dtype:
+        raise ValueError(f"alpha must fit patches, got {describe(alpha)} for {describe(patches)}")
+    flat, coverage = patches.reshape(-1, *patches.shape[-3:]), alpha.reshape(-1, *alpha.shape[-2:])
+    levels = patches.dtype == torch.uint8
+    weights = coverage / 255.0 if levels else coverage
+    colors = TokenColors(unpremultiply(flat, coverage), weights, levels)
+    return premultiply(change(colors), coverage).view(patches.shape)
+
+
+def adjust_brightness(patches: torch.Tensor, alpha: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Scale each segment's brightness.
+
+    Args:
+        patches: (..., C, H, W) premultiplied by alpha, uint8, or float in [0, 1]; C is 1 or 3.
+        alpha: (..., H, W), in the dtype and range of ``patches``.
+        factor: (...,), one per segment, at least 0; 1 changes nothing.
+
+    Returns:
+        Patches of the same shape and dtype, black outside the segment.
+
+    Raises:
+        ValueError: If the shapes do not fit together.
+
+    Example:
+        >>> patches, alpha = torch.full((2, 3, 4, 4), 0.25), torch.ones(2, 4, 4)
+        >>> adjust_brightness(patches, alpha, torch.tensor([1.0, 2.0]))[:, 0, 0, 0].tolist()
+        [0.25, 0.5]
+    """
+    numbers = _number("factor", factor, patches)
+    return on_tokens(patches, alpha, lambda colors: brighten(colors, numbers))
+
+
+def adjust_contrast(patches: torch.Tensor, alpha: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Scale each segment's contrast about the mean luma of its own pixels.
+
+    Args:
+        patches: (..., C, H, W) premultiplied by alpha, uint8, or float in [0, 1]; C is 1 or 3.
+        alpha: (..., H, W), in the dtype and range of ``patches``.
+        factor: (...,), one per segment, at least 0; 1 changes nothing, 0 leaves the mean.
+
+    Returns:
+        Patches of the same shape and dtype, black outside the segment.
+
+    Raises:
+        ValueError: If the shapes do not fit together.
+
+    Example:
+        >>> patches = torch.tensor([[[[0.25, 0.75, 0.0]]]])
+        >>> alpha = torch.tensor([[[1.0, 1.0, 0.0]]])
+        >>> adjust_contrast(patches, alpha, torch.tensor([0.0])).tolist()
+        [[[[0.5, 0.5, 0.0]]]]
+    """
+    numbers = _number("factor", factor, patches)
+    return on_tokens(patches, alpha, lambda colors: change_contrast(colors, numbers))
+
+
+def adjust_saturation(patches: torch.Tensor, alpha: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Scale each segment's saturation.
+
+    Args:
+        patches: (..., C, H, W) premultiplied by alpha, uint8, or float in [0, 1]; with one channel nothing changes.
+        alpha: (..., H, W), in the dtype and range of ``patches``.
+        factor: (...,), one per segment, at least 0; 1 changes nothing, 0 leaves the luma.
+
+    Returns:
+        Patches of the same shape and dtype, black outside the segment.
+
+    Raises:
+        ValueError: If the shapes do not fit together.
+
+    Example:
+        >>> red = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
+        >>> adjust_saturation(red, torch.ones(1, 1, 1), torch.tensor([0.0])).flatten().mul(100).int().tolist()
+        [29, 29, 29]
+    """
+    numbers = _number("factor", factor, patches)
+    return on_tokens(patches, alpha, lambda colors: saturate(colors, numbers))
+
+
+def adjust_hue(patches: torch.Tensor, alpha: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """Turn each segment's hue.
+
+    Args:
+        patches: (..., C, H, W) premultiplied by alpha, uint8, or float in [0, 1]; with one channel nothing changes.
+        alpha: (..., H, W), in the dtype and range of ``patches``.
+        shift: (...,), one per segment, in [-0.5, 0.5] of the circle.
+
+    Returns:
+        Patches of the same shape and dtype, black outside the segment.
+
+    Raises:
+        ValueError: If the shapes do not fit together.
+
+    Example:
+        >>> red = torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1)
+        >>> alpha = torch.full((1, 1, 1), 255, dtype=torch.uint8)
+        >>> adjust_hue(red, alpha, torch.tensor([0.5])).flatten().tolist()
+        [0, 255, 255]
+    """
+    numbers = _number("shift", shift, patches)
+    return on_tokens(patches, alpha, lambda colors: shift_hue(colors, numbers))
+
+
+def rgb_to_grayscale(patches: torch.Tensor, alpha: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+    """Turn the chosen segments grey, in as many channels as before.
+
+    Args:
+        patches: (..., C, H, W) premultiplied by alpha, uint8, or float in [0, 1]; C is 1 or 3.
+        alpha: (..., H, W), in the dtype and range of ``patches``.
+        which: (...,) bool, one per segment.
+
+    Returns:
+        Patches of the same shape and dtype.
+
+    Raises:
+        ValueError: If the shapes do not fit together.
+
+    Example:
+        >>> green = torch.tensor([0, 200, 0], dtype=torch.uint8).view(1, 3, 1, 1)
+        >>> alpha = torch.full((1, 1, 1), 255, dtype=torch.uint8)
+        >>> rgb_to_grayscale(green, alpha, torch.tensor([True])).flatten().tolist()
+        [117, 117, 117]
+    """
+    chosen = _per_segment("which", which, patches)
+    gray = on_tokens(patches, alpha, grayscale)
+    return torch.where(chosen.view(*patches.shape[:-3], 1, 1, 1), gray, patches)
+
+
+def color_jitter(
+    patches: torch.Tensor,
+    alpha: torch.Tensor,
+    order: torch.Tensor,
+    brightness: torch.Tensor | None = None,
+    contrast: torch.Tensor | None = None,
+    saturation: torch.Tensor | None = None,
+    hue: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Apply brightness, contrast, saturation and hue, each segment in its own order, as ``v2.ColorJitter`` does.
+
+    Args:
+        patches: (..., C, H, W) premultiplied by alpha, uint8, or float in [0, 1]; C is 1 or 3.
+        alpha: (..., H, W), in the dtype and range of ``patches``.
+        order: (..., 4) int64: a permutation of 0 (brightness), 1 (contrast), 2 (saturation) and 3 (hue) per segment.
+        brightness: (...,) factor per segment; None leaves it out, as for the others.
+        contrast: (...,) factor per segment.
+        saturation: (...,) factor per segment.
+        hue: (...,) shift per segment.
+
+    Returns:
+        Patches of the same shape and dtype, black outside the segment.
+
+    Raises:
+        ValueError: If the shapes do not fit together.
+
+    Example:
+        >>> patches, alpha = torch.full((1, 3, 2, 2), 0.25), torch.ones(1, 2, 2)
+        >>> color_jitter(patches, alpha, torch.tensor([[0, 1, 2, 3]]), brightness=torch.tensor([2.0])).max().item()
+        0.5
+    """
+    given = {BRIGHTNESS: brightness, CONTRAST: contrast, SATURATION: saturation, HUE: hue}
+    factors = {key: _number(_OPERATIONS[key].__name__, value, patches) for key, value in given.items() if value is not None}
+    if order.shape != (*patches.shape[:-3], 4):
+        raise ValueError(f"order must have shape {(*patches.shape[:-3], 4)}, got {describe(order)}")
+    steps = order.reshape(-1, 4).to(patches.device)
+
+    def change(colors: TokenColors) -> torch.Tensor:
+        jitter(colors, steps, factors)
+        return colors.values
+
+    return on_tokens(patches, alpha, change)

@@ -1,0 +1,78 @@
+"""How a known transform runs for all segments at once: the protocol, and the registry that users can extend."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from segaug.functional._color import Colors
+
+__all__ = ["ColorLowering", "Draw", "Lowering", "find_lowering", "register_lowering"]
+
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What parameters are drawn for: the number of segments, their size and where to draw."""
+
+    count: int
+    height: int
+    width: int
+    generator: torch.Generator | None
+
+
+class Lowering:
+    """Runs one class of transform batched. One instance serves all transforms of the class.
+
+    ``make_params`` draws for ``draw.count`` segments at once; ``apply`` gets the patches (M, C, H, W), premultiplied by
+    alpha, the alpha (M, H, W) and params whose tensors have M rows, and returns the new patches and alpha.
+    """
+
+    def why_not(self, transform: Any) -> str | None:
+        """Say why this very transform cannot be batched, or None if it can."""
+        return None
+
+    def output_size(self, transform: Any, height: int, width: int) -> tuple[int, int]:
+        """Size of a patch after the transform."""
+        return height, width
+
+    def make_params(self, transform: Any, draw: Draw) -> Params:
+        """Draw every parameter for every segment."""
+        return {}
+
+    def apply(
+        self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Apply the parameters to the segments."""
+        raise NotImplementedError
+
+
+class ColorLowering(Lowering):
+    """A lowering that changes colours alone, so that it runs on tokens and in the picture."""
+
+    def recolor(self, transform: Any, colors: Colors, params: Params) -> None:
+        """Change ``colors.values`` in place of the segments' colours."""
+        raise NotImplementedError
+
+
+_REGISTRY: dict[type, Lowering] = {}
+_L = TypeVar("_L", bound=type[Lowering])
+
+
+def register_lowering(transform_class: type) -> Callable[[_L], _L]:
+    """Register a :class:`Lowering` for a class of transform, exactly that one and not its subclasses."""
+
+    def register(lowering: _L) -> _L:
+        if transform_class in _REGISTRY:
+            raise ValueError(f"{transform_class.__name__} has a lowering already: {_REGISTRY[transform_class]!r}")
+        _REGISTRY[transform_class] = lowering()
+        return lowering
+
+    return register
+
+
+def find_lowering(transform: Any) -> Lowering | None:
+    """Look a transform up by its class. A subclass may behave in another way, so it does not count."""
+    return _REGISTRY.get(type(transform))

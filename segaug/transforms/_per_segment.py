@@ -1,0 +1,234 @@
+"""PerSegment: any transform, applied to every segment by its own draw."""
+
+import logging
+from typing import Any
+
+import torch
+from torchvision import tv_tensors
+
+from segaug._checks import check_flag, check_generator, check_probability, check_unit_range, describe
+from segaug.functional import relabel
+from segaug.functional._color import PictureColors
+from segaug.structures import SegmentedImage, SegmentTokens
+from segaug.transforms import _lowerings as _lowerings  # registers torchvision's transforms
+from segaug.transforms._base import SegmentTransform
+from segaug.transforms._lowering import Draw, Params
+from segaug.transforms._plan import Gated, Looped, Segments, make_plan, put_back
+from segaug.transforms._v1 import as_v2
+
+__all__ = ["PerSegment"]
+
+_logger = logging.getLogger("segaug")
+_NOT_YET = ("kornia", "albumentations")
+
+
+class PerSegment(SegmentTransform):
+    """Apply a transform to each segment by its own draw: n segments and one random flip give 2^n pictures.
+
+    On :class:`~segaug.SegmentTokens` (one image or a batch) it changes patches and alpha, and nothing else: the flip of a
+    segment is not a move. On a :class:`~segaug.SegmentedImage`, or an image and a map side by side in a sample, it changes
+    the colours of each segment in the picture; geometry there is not implemented yet and is refused.
+
+    Colour transforms see the segment's straight colours: outside stays black, and statistics such as the mean of the
+    contrast count the segment's own pixels, weighted by coverage. With a full mask each segment comes out as from the
+    plain transform.
+
+    torchvision's ``RandomHorizontalFlip``, ``RandomVerticalFlip``, ``RandomResizedCrop``, ``ColorJitter``,
+    ``RandomGrayscale``, ``Compose``, ``RandomApply`` and ``Identity`` run batched, for all segments at once; parameters are
+    drawn from the same distributions as there. Any other transform is called once per segment, which is logged once;
+    :attr:`lowered` tells which is which.
+
+    Args:
+        transform: A torchvision transform (v2, or v1, which is taken as its v2 equal), or any callable from an image
+            tensor (C, H, W) to one of the same channels, size and dtype.
+        p: Probability that a segment is transformed at all.
+        background: Whether the background, the token or label 0, is transformed too. Padding never is.
+        vectorized: False calls the transform once per segment, whatever it is: the reference that the batched path is
+            tested against. For one segment with a full mask the result is the plain transform's, bit for bit under the
+            same seed.
+        geometry: For callables that are no torchvision transforms: True says that ``transform`` moves pixels. It then gets
+            (C + 1, H, W), colour premultiplied by coverage and the coverage, and may change the size. False: it gets the
+            straight colours (C, H, W), with the segment's mean colour outside it, and must leave pixels in place.
+        generator: Where to draw; torch's default generator if None. With a generator the global state stays as it is.
+
+    Raises:
+        TypeError: If an argument is of another type, a sample holds no segments, or ``transform`` returns anything but one
+            tensor of the same dtype.
+        ValueError: If ``p`` is not in [0, 1], floats are outside [0, 1], or segments come out in different sizes.
+
+    Example:
+        >>> from torchvision.transforms import v2
+        >>> from segaug import Grid, PerSegment, Segment, Tokenize
+        >>> image = torch.arange(32, dtype=torch.uint8).repeat(3, 32, 2)
+        >>> tokens = Tokenize(background=False)(Segment(Grid(2, 2))(image))
+        >>> flip = PerSegment(v2.RandomHorizontalFlip(0.5), generator=torch.Generator().manual_seed(1))
+        >>> (flip(tokens).patches[:, 0, 0, 0] > 16).tolist()
+        [False, True, True, False]
+        >>> flip.lowered
+        [('RandomHorizontalFlip', 'batched')]
+    """
+
+    def __init__(
+        self,
+        transform: Any,
+        *,
+        p: float = 1.0,
+        background: bool = True,
+        vectorized: bool = True,
+        geometry: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if not callable(transform):
+            raise TypeError(f"transform must be callable, got {describe(transform)}")
+        if isinstance(transform, SegmentTransform):
+            raise TypeError(f"transform must act on an image, got {type(transform).__name__}, which acts on segments")
+        if isinstance(transform, type):
+            raise TypeError(f"transform must be an instance, got the class {transform.__name__}")
+        package = type(transform).__module__.partition(".")[0]
+        if package in _NOT_YET:
+            raise TypeError(f"transform must be of torchvision or a callable on a tensor; {package} is not supported yet")
+        self.transform_per_segment = as_v2(transform)
+        self.p = check_probability("p", p)
+        self.background = check_flag("background", background)
+        self.vectorized = check_flag("vectorized", vectorized)
+        self.geometry = check_flag("geometry", geometry)
+        self._generator = check_generator(generator)
+        if self.vectorized:
+            plan = make_plan(self.transform_per_segment, self.geometry)
+            for name, how in plan.lowered():
+                if how != "batched":
+                    _logger.warning("PerSegment calls %s once per segment (%s)", name, how)
+        else:
+            plan = Looped(self.transform_per_segment, "vectorized=False", self.geometry)
+        self._plan = Gated(plan, self.p)
+
+    @property
+    def lowered(self) -> list[tuple[str, str]]:
+        """How each wrapped transform runs: ``"batched"``, or ``"looped: ..."`` with the reason."""
+        return list(self._plan.lowered())
+
+    def make_params(self, flat_inputs: list[Any]) -> Params:
+        """Draw for every slot of a structure; in a map one row per segment, the background first.
+
+        The whole loop (``vectorized=False``) has no parameters of its own: its params are the state of the generator
+        that it starts from.
+        """
+        structure = flat_inputs[0]
+        if isinstance(structure, SegmentTokens):
+            count = structure.labels.numel()
+            height, width = structure.patches.shape[-2:]
+        else:
+            count = relabel(structure.segments.as_subclass(torch.Tensor))[1].shape[-1] + 1
+            height, width = structure.image.shape[-2:]
+        draw = Draw(count, height, width, self._generator)
+        if self._draws_in_place():
+            gate = None if self.p >= 1.0 else torch.rand(count) < self.p
+            return {"gate": gate, "child": {"state": torch.get_rng_state()}}
+        return self._plan.make_params(draw)
+
+    def transform(self, inpt: SegmentTokens | SegmentedImage, params: Params) -> SegmentTokens | SegmentedImage:
+        """Apply parameters that were drawn."""
+        if isinstance(inpt, SegmentTokens):
+            return self._on_tokens(inpt, params)
+        return self._on_picture(inpt, params)
+
+    def _draws_in_place(self) -> bool:
+        return isinstance(self._plan.child, Looped) and self._generator is None
+
+    def _run(self, structure: Any) -> Any:
+        output = super()._run(structure)
+        if self._draws_in_place() and self._end_state is not None:
+            # The loop stands in for calling the transform by hand, so the default generator moves on as it would have.
+            torch.set_rng_state(self._end_state)
+        return output
+
+    _end_state: torch.Tensor | None = None
+
+    def _on_tokens(self, tokens: SegmentTokens, params: Params) -> SegmentTokens:
+        patches = tokens.patches.as_subclass(torch.Tensor)
+        alpha = tokens.alpha.as_subclass(torch.Tensor)
+        check_unit_range("patches", patches)
+        leading = tokens.labels.shape
+        labels = tokens.labels.reshape(-1)
+        active = labels >= 0 if self.background else labels > 0
+        index = torch.arange(len(labels), device=labels.device)
+
+        def names(chosen: torch.Tensor) -> list[str]:
+            width = leading[-1]
+            return [
+                f"the segment with label {label} (token {i % width} of image {i // width})"
+                for i, label in zip(chosen.tolist(), labels[chosen].tolist(), strict=True)
+            ]
+
+        everything = Segments(patches.flatten(0, -4), alpha.flatten(0, -3), names, index)
+        chosen = active.nonzero().squeeze(1)
+        self._end_state = None
+        if self._draws_in_place():
+            new_patches, new_alpha = self._loop_in_place(everything.only(chosen), params)
+        else:
+            new_patches, new_alpha = self._plan.apply(everything.only(chosen), params)
+        if new_patches.shape[1:] != everything.patches.shape[1:] and bool(((labels < 0) | active).all()):
+            # Padding takes the new size too, and stays empty.
+            everything = Segments(
+                new_patches.new_zeros((len(labels), *new_patches.shape[1:])),
+                new_alpha.new_zeros((len(labels), *new_alpha.shape[1:])),
+                names,
+                index,
+            )
+        new_patches, new_alpha = put_back(everything, chosen, new_patches, new_alpha)
+        return SegmentTokens(
+            new_patches.reshape(*leading, *new_patches.shape[1:]).as_subclass(tv_tensors.Image),
+            new_alpha.reshape(*leading, *new_alpha.shape[1:]).as_subclass(tv_tensors.Mask),
+            tokens.boxes,
+            tokens.areas,
+            tokens.labels,
+        )
+
+    def _loop_in_place(self, segments: Segments, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loop from the state that the parameters hold; leave the default generator as it was, and note where it got."""
+        loop = self._plan.child
+        if not isinstance(loop, Looped):
+            raise TypeError(f"expected a loop, got {type(loop).__name__}")
+        before = torch.get_rng_state()
+        chosen = torch.arange(len(segments.index), device=segments.index.device)
+        if params["gate"] is not None:
+            chosen = params["gate"].to(segments.index.device)[segments.index].nonzero().squeeze(1)
+        try:
+            torch.set_rng_state(params["child"]["state"])
+            patches, alpha = loop.run(segments.only(chosen))
+            self._end_state = torch.get_rng_state()
+        finally:
+            torch.set_rng_state(before)
+        return put_back(segments, chosen, patches, alpha)
+
+    def _on_picture(self, sample: SegmentedImage, params: Params) -> SegmentedImage:
+        reason = self._plan.why_not_in_picture()
+        if reason is not None:
+            raise TypeError(
+                f"PerSegment on a SegmentedImage takes colour transforms only so far: {reason}; "
+                "put it behind Tokenize to change tokens"
+            )
+        image = sample.image.as_subclass(torch.Tensor)
+        check_unit_range("image", image)
+        levels = image.dtype == torch.uint8
+        segment = relabel(sample.segments.as_subclass(torch.Tensor))[0].flatten()
+        active = torch.ones(int(segment.max()) + 1 if len(segment) else 1, dtype=torch.bool, device=segment.device)
+        active[0] = self.background
+        values = image.flatten(1)[:, None].float() if levels else image.flatten(1)[:, None].clone()
+        colors = PictureColors(values, segment, levels)
+
+        def change(part: PictureColors, index: torch.Tensor) -> torch.Tensor:
+            self._plan.recolor(part, params)
+            return part.values
+
+        colors.on(active, change)
+        changed = colors.values.to(image.dtype).view(image.shape)
+        return SegmentedImage(changed.as_subclass(tv_tensors.Image), sample.segments)
+
+    def extra_repr(self) -> str:
+        """Name the wrapped transform and the options."""
+        return (
+            f"{self.transform_per_segment!r}, p={self.p:g}, background={self.background}, vectorized={self.vectorized}"
+        )
+
