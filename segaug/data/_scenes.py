@@ -279,13 +279,14 @@ def _plan_relation(stream: _Stream) -> _Plan:
 def _draw_relation(plan: _Plan, stream: _Stream) -> list[_Object]:
     largest = _Object(stream.choice(_KINDS), stream.uniform(0.19, 0.22), role="largest")
     smallest = _Object(stream.choice(_KINDS), stream.uniform(0.062, 0.07), role="smallest")
-    # Near enough for noise on the boxes to hide the answer, far enough for the eye to see it. The largest object's
-    # range of places is the same for both answers, so its own place does not tell which one holds.
-    apart = stream.uniform(0.08, 0.18)
-    low = max(largest.reach + 0.02, smallest.reach + 0.02 + apart)
-    largest.x = stream.uniform(low, 1 - low)
-    largest.y = stream.uniform(largest.reach + 0.02, 0.98 - largest.reach)
-    smallest.x = largest.x + apart if plan.target == 1 else largest.x - apart
+    # Near enough for noise on the boxes to hide the answer, far enough for the eye to see it. The point midway between
+    # the two has the same range for both answers, so that neither object's own place is worth much.
+    apart = stream.uniform(0.08, 0.22)
+    low = largest.reach + 0.02
+    middle_x = stream.uniform(low + apart / 2, 1 - low - apart / 2)
+    offset = apart / 2 if plan.target == 1 else -apart / 2
+    largest.x, smallest.x = middle_x - offset, middle_x + offset
+    largest.y = stream.uniform(low, 1 - low)
     smallest.y = stream.uniform(smallest.reach + 0.02, 0.98 - smallest.reach)
     if _clear(smallest, [largest]):
         largest.placed = smallest.placed = True
@@ -506,6 +507,12 @@ def _draw_scene(name: str, size: int, seed: int, index: int) -> _Scene:
         if labels is None or (name == "relation" and not _relation_holds(labels, objects, plan.target)):
             continue
         return _Scene(_paint(stamps, stream, size), labels, plan.target, objects)
+
+
+def scene_target(scenes: Scenes, index: int) -> int:
+    """The answer of scene `index`, without drawing it."""
+    task = _TASKS[scenes.task]
+    return task.plan(_Stream(scenes.seed, list(_TASKS).index(scenes.task), index)).target
 
 
 # ------------------------------------------------------------------------------------------------------------------

@@ -54,6 +54,8 @@ def seeded(*parts: int) -> Iterator[None]:
         True
     """
     seed = derive_seed(*parts)
-    with torch.random.fork_rng():
+    # All of them, as torch.manual_seed seeds all; none before CUDA is in use, as asking would start it.
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

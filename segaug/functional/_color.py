@@ -28,30 +28,32 @@ BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 
 @dataclass
 class TokenColors:
-    """Straight colours of tokens: values (M, C, H, W), one row per segment."""
+    """Straight colours of tokens: values (C, M, K), for M segments of K pixels each.
+
+    Channels come first so that each is one stretch of memory.
+    """
 
     values: torch.Tensor
-    weights: torch.Tensor  # (M, H, W) coverage in [0, 1]
+    weights: torch.Tensor  # (M, K) coverage in [0, 1]
     levels: bool
 
     def per_pixel(self, per_segment: torch.Tensor) -> torch.Tensor:
-        """Spread one value per segment (M,) over the pixels."""
-        return per_segment[:, None, None]
+        """Spread one value per segment (M,) over the pixels: (M, 1)."""
+        return per_segment[:, None]
 
     def mean(self, gray: torch.Tensor) -> torch.Tensor:
-        """Mean over each segment's own pixels of gray (M, H, W)."""
-        total = self.weights.sum((-2, -1), keepdim=True)
-        return (gray * self.weights).sum((-2, -1), keepdim=True) / torch.where(total > 0, total, 1.0)
+        """Mean of gray (M, K) over each segment's own pixels: (M, 1)."""
+        total = self.weights.sum(-1, keepdim=True)
+        return (gray * self.weights).sum(-1, keepdim=True) / torch.where(total > 0, total, 1.0)
 
     def on(self, chosen: torch.Tensor, change: Callable[[Self, torch.Tensor], torch.Tensor]) -> None:
-        """Replace the colours of the chosen segments (M,) by ``change(them, their indices)``."""
-        if chosen.all():
-            self.values = change(self, torch.arange(len(chosen), device=chosen.device))
-            return
+        """Replace the colours of the chosen segments (M,) by ``change(them, their rows in per-segment tensors)``."""
         index = chosen.nonzero().squeeze(1)
-        if len(index):
-            part = type(self)(self.values[index], self.weights[index], self.levels)
-            self.values[index] = change(part, index)
+        if len(index) == len(chosen):
+            self.values = change(self, index)
+        elif len(index):
+            part = type(self)(self.values.index_select(1, index), self.weights.index_select(0, index), self.levels)
+            self.values.index_copy_(1, index, change(part, index))
 
 
 @dataclass
@@ -63,11 +65,11 @@ class PictureColors:
     levels: bool
 
     def per_pixel(self, per_segment: torch.Tensor) -> torch.Tensor:
-        """Spread one value per segment over the pixels."""
+        """Spread one value per segment over the pixels: (1, K)."""
         return per_segment[self.segment][None]
 
     def mean(self, gray: torch.Tensor) -> torch.Tensor:
-        """Mean over each segment's own pixels of gray (1, K), at every pixel."""
+        """Mean of gray (1, K) over each segment's own pixels, at every pixel: (1, K)."""
         rows = int(self.segment.max()) + 1
         # Double: a sum of many levels is no longer exact in float32.
         total = torch.zeros(rows, dtype=torch.float64, device=gray.device)
@@ -76,11 +78,13 @@ class PictureColors:
         return (total / count).to(gray.dtype)[self.segment][None]
 
     def on(self, chosen: torch.Tensor, change: Callable[[Self, torch.Tensor], torch.Tensor]) -> None:
-        """Replace the colours of the pixels of the chosen segments by ``change(them, None-mapped indices)``."""
+        """Replace the colours of the chosen segments by ``change(their pixels, rows in per-segment tensors)``."""
         index = chosen[self.segment].nonzero().squeeze(1)
         if len(index):
+            # The pixels still carry the rows of the whole picture, so all rows stay in use.
+            rows = torch.arange(len(chosen), device=chosen.device)
             part = type(self)(self.values[..., index], self.segment[index], self.levels)
-            self.values[..., index] = change(part, torch.arange(len(chosen), device=chosen.device))
+            self.values[..., index] = change(part, rows)
 
 
 Colors = TokenColors | PictureColors
@@ -91,25 +95,25 @@ def _quantize(values: torch.Tensor, levels: bool) -> torch.Tensor:
 
 
 def _gray(values: torch.Tensor, levels: bool) -> torch.Tensor:
-    """Luma, (..., H, W)."""
-    if values.shape[-3] == 1:
-        return values.squeeze(-3)
-    red, green, blue = values.unbind(-3)
+    """Luma of (C, ...)."""
+    if len(values) == 1:
+        return values[0]
+    red, green, blue = values
     return _quantize(red.mul(0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114), levels)
 
 
 def _blend(colors: Colors, other: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    """Mix with ``other`` (..., H, W), which gets 1 - factor."""
-    ratio = colors.per_pixel(factor).unsqueeze(-3)
+    """Mix with ``other``, which gets 1 - factor."""
+    ratio = colors.per_pixel(factor)
     # In double first, as a Python float would be: gray pixels must come out exactly.
-    rest = colors.per_pixel((1.0 - factor.double()).to(factor.dtype)).unsqueeze(-3)
-    mixed = torch.addcmul(colors.values * ratio, other.unsqueeze(-3), rest)
+    rest = colors.per_pixel((1.0 - factor.double()).to(factor.dtype))
+    mixed = torch.addcmul(colors.values * ratio, other, rest)
     return _quantize(mixed.clamp_(0, 255 if colors.levels else 1), colors.levels)
 
 
 def brighten(colors: Colors, factor: torch.Tensor) -> torch.Tensor:
     """Scale the values."""
-    scaled = colors.values * colors.per_pixel(factor).unsqueeze(-3)
+    scaled = colors.values * colors.per_pixel(factor)
     return _quantize(scaled.clamp_(0, 255 if colors.levels else 1), colors.levels)
 
 
@@ -120,7 +124,7 @@ def change_contrast(colors: Colors, factor: torch.Tensor) -> torch.Tensor:
 
 def saturate(colors: Colors, factor: torch.Tensor) -> torch.Tensor:
     """Mix with the luma; a single channel stays."""
-    if colors.values.shape[-3] == 1:
+    if len(colors.values) == 1:
         return colors.values
     return _blend(colors, _gray(colors.values, colors.levels), factor)
 
@@ -128,44 +132,43 @@ def saturate(colors: Colors, factor: torch.Tensor) -> torch.Tensor:
 def shift_hue(colors: Colors, shift: torch.Tensor) -> torch.Tensor:
     """Turn the hue by ``shift`` of the circle; a single channel stays."""
     values = colors.values
-    if values.shape[-3] == 1:
+    if len(values) == 1:
         return values
     if colors.levels:
         values = values * (1.0 / 255.0)
-    low, value = torch.aminmax(values, dim=-3)
-    spread = value - low
+    red, green, blue = values
+    value = torch.maximum(torch.maximum(red, green), blue)
+    spread = value - torch.minimum(torch.minimum(red, green), blue)
+    # Gray has neither hue nor saturation: 1 stands in for what would be a division by 0.
     is_gray = spread == 0
     saturation = spread / torch.where(is_gray, 1.0, value)
-    away = (value.unsqueeze(-3) - values).div_(torch.where(is_gray, 1.0, spread).unsqueeze_(-3))
-    red, green, blue = away.unbind(-3)
-    is_red, is_green = values.select(-3, 0) == value, values.select(-3, 1) == value
-    hue = torch.where(is_red, blue - green, torch.where(is_green, red + 2.0 - blue, green + 4.0 - red))
-    hue = hue.mul_(1.0 / 6.0).add_(1.0).fmod_(1.0).add_(colors.per_pixel(shift)).remainder_(1.0).mul_(6.0)
+    rest = 1.0 - saturation
+    away = (value - values).div_(torch.where(is_gray, 1.0, spread))
+    hue = torch.where(
+        red == value, away[2] - away[1], torch.where(green == value, away[0] + 2.0 - away[2], away[1] + 4.0 - away[0])
+    )
+    # As fmod and remainder by 1, which are slow: both operands are such that this is exact.
+    hue = hue.mul_(1.0 / 6.0).add_(1.0)
+    hue = hue.sub_(hue.floor()).add_(colors.per_pixel(shift))
+    hue = hue.sub_(hue.floor()).mul_(6.0)
     sextant = hue.floor()
     part = hue.sub_(sextant).mul_(saturation)
-    rest = 1.0 - saturation
     down = (1.0 - part).mul_(value).clamp_(0.0, 1.0)
     up = part.add_(rest).mul_(value).clamp_(0.0, 1.0)
     low = rest.mul_(value).clamp_(0.0, 1.0)
-    # 6 happens for a hue just below the full circle.
     first, second, third, fourth, fifth = (sextant == i for i in (1, 2, 3, 4, 5))
-    zeroth = ~(first | second | third | fourth | fifth)
+    # A hue just below the full circle can round to 6, which is 0 again.
+    zeroth = (first | second).logical_or_(third | fourth).logical_or_(fifth).logical_not_()
     out = torch.empty_like(values)
-    out.select(-3, 0).copy_(
-        torch.where(zeroth | fifth, value, torch.where(first, down, torch.where(fourth, up, low)))
-    )
-    out.select(-3, 1).copy_(
-        torch.where(first | second, value, torch.where(zeroth, up, torch.where(third, down, low)))
-    )
-    out.select(-3, 2).copy_(
-        torch.where(third | fourth, value, torch.where(second, up, torch.where(fifth, down, low)))
-    )
+    torch.where(zeroth | fifth, value, torch.where(first, down, torch.where(fourth, up, low)), out=out[0])
+    torch.where(first | second, value, torch.where(zeroth, up, torch.where(third, down, low)), out=out[1])
+    torch.where(third | fourth, value, torch.where(second, up, torch.where(fifth, down, low)), out=out[2])
     return out.mul_(255.999).floor_() if colors.levels else out
 
 
 def grayscale(colors: Colors) -> torch.Tensor:
     """Put the luma in every channel."""
-    return _gray(colors.values, colors.levels).unsqueeze(-3).expand(colors.values.shape)
+    return _gray(colors.values, colors.levels).expand(colors.values.shape)
 
 
 _OPERATIONS = {BRIGHTNESS: brighten, CONTRAST: change_contrast, SATURATION: saturate, HUE: shift_hue}
@@ -174,7 +177,7 @@ _OPERATIONS = {BRIGHTNESS: brighten, CONTRAST: change_contrast, SATURATION: satu
 def jitter(colors: Colors, order: torch.Tensor, factors: dict[int, torch.Tensor]) -> None:
     """Apply the four in each segment's own order: order (M, 4), factors {operation: (M,)}."""
     for step in order.unbind(-1):
-        for operation, factor in factors.items():
+        for operation in factors:
 
             def change(part: Colors, index: torch.Tensor, operation: int = operation) -> torch.Tensor:
                 return _OPERATIONS[operation](part, factors[operation][index])
@@ -204,11 +207,13 @@ def on_tokens(
     """Run ``change`` on the straight colours of (..., C, H, W) patches, and put the result under alpha again."""
     if alpha.shape != (*patches.shape[:-3], *patches.shape[-2:]) or alpha.dtype != patches.dtype:
         raise ValueError(f"alpha must fit patches, got {describe(alpha)} for {describe(patches)}")
-    flat, coverage = patches.reshape(-1, *patches.shape[-3:]), alpha.reshape(-1, *alpha.shape[-2:])
     levels = patches.dtype == torch.uint8
-    weights = coverage / 255.0 if levels else coverage
-    colors = TokenColors(unpremultiply(flat, coverage), weights, levels)
-    return premultiply(change(colors), coverage).view(patches.shape)
+    flat = patches.reshape(-1, *patches.shape[-3:])
+    coverage = alpha.reshape(len(flat), alpha.shape[-2] * alpha.shape[-1])
+    # (M, C, K) to (C, M, K) and back.
+    straight = unpremultiply(flat.flatten(2).transpose(0, 1).contiguous(), coverage)
+    colors = TokenColors(straight, coverage / 255.0 if levels else coverage, levels)
+    return premultiply(change(colors), coverage).transpose(0, 1).contiguous().view(patches.shape)
 
 
 def adjust_brightness(patches: torch.Tensor, alpha: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
@@ -362,7 +367,9 @@ def color_jitter(
         0.5
     """
     given = {BRIGHTNESS: brightness, CONTRAST: contrast, SATURATION: saturation, HUE: hue}
-    factors = {key: _number(_OPERATIONS[key].__name__, value, patches) for key, value in given.items() if value is not None}
+    factors = {
+        key: _number(_OPERATIONS[key].__name__, value, patches) for key, value in given.items() if value is not None
+    }
     if order.shape != (*patches.shape[:-3], 4):
         raise ValueError(f"order must have shape {(*patches.shape[:-3], 4)}, got {describe(order)}")
     steps = order.reshape(-1, 4).to(patches.device)

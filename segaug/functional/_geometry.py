@@ -3,7 +3,7 @@
 import torch
 
 from segaug._checks import describe
-from segaug.functional._resample import resize_weights
+from segaug.functional._resample import fixed_point_resize, resize_weights
 
 __all__ = ["horizontal_flip", "resized_crop", "vertical_flip"]
 
@@ -83,18 +83,23 @@ def resized_crop(
         if value.shape != leading:
             raise ValueError(f"{name} must have shape {tuple(leading)}, got {describe(value)}")
     top, left, height, width = (value.reshape(-1) for value in (top, left, height, width))
-    for start, length, limit, names in ((top, height, rows, "top and height"), (left, width, columns, "left and width")):
+    for names, start, length, limit in (
+        ("top and height", top, height, rows),
+        ("left and width", left, width, columns),
+    ):
         if len(start) and (int(start.min()) < 0 or int(length.min()) < 1 or int((start + length).max()) > limit):
             raise ValueError(f"{names} must give windows of at least one pixel inside patches of {rows} x {columns}")
-    work = torch.float64 if pixels.dtype == torch.float64 else torch.float32
+    levels = pixels.dtype == torch.uint8
+    work = torch.float64 if levels or pixels.dtype == torch.float64 else torch.float32
     count = len(top)
-    down = resize_weights(top, height, rows, size[0]).to(pixels.device, work)
-    across = resize_weights(left, width, columns, size[1]).to(pixels.device, work)
-    lines = torch.bmm(pixels.reshape(count, channels * rows, columns).to(work), across.transpose(1, 2))
-    lines = lines.view(count, channels, rows, size[1]).transpose(1, 2).reshape(count, rows, channels * size[1])
-    out = torch.bmm(down, lines).view(count, size[0], channels, size[1]).transpose(1, 2)
-    if pixels.dtype == torch.uint8:
-        out = out.round().clamp_(0, 255)
+    down = resize_weights(top, height, rows, size[0], work).to(pixels.device)
+    across = resize_weights(left, width, columns, size[1], work).to(pixels.device)
+    lines = pixels.reshape(count, channels * rows, columns).to(work)
+    lines = fixed_point_resize(lines, across) if levels else torch.bmm(lines, across.transpose(1, 2))
+    # Rows last for the second pass, and back.
+    lines = lines.view(count, channels, rows, size[1]).transpose(2, 3).reshape(count, channels * size[1], rows)
+    out = fixed_point_resize(lines, down) if levels else torch.bmm(lines, down.transpose(1, 2))
+    out = out.view(count, channels, size[1], size[0]).transpose(2, 3)
     return out.to(pixels.dtype).contiguous().view(*leading, channels, *size)
 
 

@@ -4,7 +4,6 @@ import torch
 
 from segaug._checks import describe
 from segaug.functional._labels import relabel
-from segaug.functional._resample import resize_weights
 
 __all__ = ["paint_tokens", "paint_values"]
 

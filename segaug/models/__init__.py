@@ -1,5 +1,5 @@
 """Models on segment tokens."""
 
-from segaug.models.svit import SViT, svit_base, svit_small, svit_tiny
+from segaug.models.svit import SViT, svit_base, svit_micro, svit_small, svit_tiny
 
-__all__ = ["SViT", "svit_base", "svit_small", "svit_tiny"]
+__all__ = ["SViT", "svit_base", "svit_micro", "svit_small", "svit_tiny"]

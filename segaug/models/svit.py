@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from segaug._checks import check_choice, check_flag, check_int, describe
 from segaug.structures import SegmentTokens
 
-__all__ = ["SViT", "svit_base", "svit_small", "svit_tiny"]
+__all__ = ["SViT", "svit_base", "svit_micro", "svit_small", "svit_tiny"]
 
 _NUM_POSITION_FEATURES = 5  # left, top, right, bottom, area
 
@@ -364,6 +364,28 @@ class SViT(nn.Module):
         weights = (~padding).to(x.dtype)  # (..., N)
         weights = weights / weights.sum(-1, keepdim=True)
         return (weights.unsqueeze(-2) @ x).squeeze(-2)
+
+
+def svit_micro(num_classes: int, **options: Any) -> SViT:
+    """S-ViT for a few hundred pictures and a CPU: width 128, 4 blocks, 4 heads, alpha fed, mean pooling.
+
+    Args:
+        num_classes: Number of logits.
+        **options: Further arguments of :class:`SViT`; they come before the ones above.
+
+    Returns:
+        A model with 1,078,504 parameters at 1,000 classes and the other options at their defaults.
+
+    Raises:
+        TypeError: As :class:`SViT` does.
+        ValueError: As :class:`SViT` does.
+
+    Example:
+        >>> sum(p.numel() for p in svit_micro(1000).parameters())
+        1078504
+    """
+    preset = {"embed_dim": 128, "depth": 4, "num_heads": 4, "pool": "mean", "alpha_channel": True}
+    return SViT(num_classes, **{**preset, **options})
 
 
 def svit_tiny(num_classes: int, **options: Any) -> SViT:

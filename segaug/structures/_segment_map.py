@@ -48,9 +48,7 @@ class SegmentMap(tv_tensors.Mask):
             data = torch.from_numpy(data.astype(np.int64))
         labels = torch.as_tensor(data, device=device)
         if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-            raise TypeError(
-                f"data must hold integer labels, got {describe(labels)}{_hint(labels.dtype == torch.bool)}"
-            )
+            raise TypeError(f"data must hold integer labels, got {describe(labels)}{_hint(labels.dtype == torch.bool)}")
         if labels.ndim < 2:
             raise ValueError(f"data must have shape (..., H, W), got {describe(labels)}")
         labels = labels.to(torch.int64)

@@ -174,6 +174,4 @@ def _unflatten(leaves: Iterable[Any], context: None) -> SegmentTokens:
     return tokens
 
 
-pytree.register_pytree_node(
-    SegmentTokens, _flatten, _unflatten, serialized_type_name="segaug.structures.SegmentTokens"
-)
+pytree.register_pytree_node(SegmentTokens, _flatten, _unflatten, serialized_type_name="segaug.structures.SegmentTokens")

@@ -161,9 +161,7 @@ def _checked(transform: Any, output: Any, patch: torch.Tensor, channels: int) ->
     if output.dtype != patch.dtype:
         raise TypeError(f"transform must keep the dtype {patch.dtype}, {name} returned {describe(output)}")
     if output.ndim != 3 or output.shape[0] != channels:
-        raise ValueError(
-            f"transform must return shape {(channels, '*', '*')}, {name} returned {describe(output)}"
-        )
+        raise ValueError(f"transform must return shape {(channels, '*', '*')}, {name} returned {describe(output)}")
     return output.as_subclass(torch.Tensor)
 
 

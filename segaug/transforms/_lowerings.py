@@ -87,7 +87,11 @@ class _RandomResizedCrop(Lowering):
         size = self.output_size(transform, *patches.shape[-2:])
         layers = torch.cat([patches, alpha[:, None]], dim=1)
         layers = resized_crop(layers, params["top"], params["left"], params["height"], params["width"], size)
-        return layers[:, :-1], layers[:, -1]
+        alpha = layers[:, -1]
+        if alpha.is_floating_point():
+            # Weights add up to 1 only nearly; full coverage stays full.
+            alpha = torch.where(alpha > 1.0 - 1e-6, 1.0, alpha)
+        return layers[:, :-1], alpha
 
 
 class _Color(ColorLowering):

@@ -87,7 +87,9 @@ class PerSegment(SegmentTransform):
             raise TypeError(f"transform must be an instance, got the class {transform.__name__}")
         package = type(transform).__module__.partition(".")[0]
         if package in _NOT_YET:
-            raise TypeError(f"transform must be of torchvision or a callable on a tensor; {package} is not supported yet")
+            raise TypeError(
+                f"transform must be of torchvision or a callable on a tensor; {package} is not supported yet"
+            )
         self.transform_per_segment = as_v2(transform)
         self.p = check_probability("p", p)
         self.background = check_flag("background", background)
@@ -231,4 +233,3 @@ class PerSegment(SegmentTransform):
         return (
             f"{self.transform_per_segment!r}, p={self.p:g}, background={self.background}, vectorized={self.vectorized}"
         )
-

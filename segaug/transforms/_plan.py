@@ -85,7 +85,9 @@ class Batched(Node):
     def recolor(self, colors: PictureColors, params: Params) -> None:
         if isinstance(self.lowering, ColorLowering):
             device = colors.values.device
-            rows = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in params.items()}
+            rows = {
+                key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in params.items()
+            }
             self.lowering.recolor(self.transform, colors, rows)
 
     def why_not_in_picture(self) -> str | None:

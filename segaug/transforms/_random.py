@@ -9,9 +9,7 @@ def _device(generator: torch.Generator | None) -> torch.device:
     return torch.device("cpu") if generator is None else generator.device
 
 
-def uniform(
-    low: float, high: float, shape: tuple[int, ...], generator: torch.Generator | None
-) -> torch.Tensor:
+def uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.Generator | None) -> torch.Tensor:
     """Floats in [low, high)."""
     return torch.empty(shape, device=_device(generator)).uniform_(low, high, generator=generator)
 

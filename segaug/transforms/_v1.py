@@ -18,7 +18,9 @@ def as_v2(transform: Any) -> Any:
     equal = getattr(v2, kind.__name__, None)
     if equal is None:
         raise TypeError(f"{kind.__name__} of torchvision's first API has no equal in torchvision.transforms.v2")
-    options = {name: getattr(transform, name) for name in inspect.signature(equal).parameters if hasattr(transform, name)}
+    options = {
+        name: getattr(transform, name) for name in inspect.signature(equal).parameters if hasattr(transform, name)
+    }
     if "transforms" in options:
         options["transforms"] = [as_v2(child) for child in options["transforms"]]
     return equal(**options)

@@ -1,0 +1,118 @@
+"""Train an S-ViT on segment tokens: drawn scenes, or your own photos in FOLDER/{train,val}/CLASS/*.jpg.
+
+    uv run --extra train examples/train_svit.py
+    uv run --extra train examples/train_svit.py --data FOLDER --segmenter felzenszwalb --augment segment --epochs 40
+
+Segmenting and tokenising happen once per image; the result is kept in --cache for later runs. The last line printed is
+one JSON object.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from segaug import Tokenize, models
+from segaug.data import TokenDataset, TokenSet, TokenStore, load_tokens, open_data, parse_segmenter, seeded
+from segaug.training import RECIPES, RunFolder, fit, make_recipe
+
+MODELS = ("svit_micro", "svit_tiny", "svit_small", "svit_base")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "segaug"
+# What a resumed run may change.
+NOT_SETTINGS = ("cache", "device", "out", "resume", "skip_bad", "workers")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line; with --resume, what it leaves out is as in the resumed run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--data", default="scenes:count", help="scenes:count|majority|relation|orientation, or a folder")
+    add("--segmenter", help="true (the scenes' own, their default), felzenszwalb (the folders' default), grid, slic, "
+        "voronoi, watershed or sam; options as in felzenszwalb:scale=60,min_size=25")  # fmt: skip
+    add("--augment", choices=RECIPES, default="segment", help="default: %(default)s")
+    add("--model", choices=MODELS, default="svit_micro", help="default: %(default)s")
+    add("--epochs", type=int, default=20, help="default: %(default)s")
+    add("--batch-size", type=int, default=32, help="default: %(default)s")
+    add("--lr", type=float, default=1e-3, help="highest learning rate, default: %(default)s")
+    add("--size", type=int, help="height and width of the images; default: 144 for folders, 96 for scenes")
+    add("--max-segments", type=int, default=196, help="segments per image, the largest; default: %(default)s")
+    add("--limit-per-class", type=int, help="train on so many images of each class, chosen by --seed")
+    add("--scenes", type=int, default=4000, help="how many scenes to train on, default: %(default)s")
+    add("--seed", type=int, default=0, help="default: %(default)s")
+    add("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes that read images")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    add("--skip-bad", action="store_true", help="leave out images that cannot be read, instead of stopping")
+    add("--cache", type=Path, default=CACHE, help="where tokens are kept, default: %(default)s")
+    add("--out", type=Path, help="the run's folder, default: runs/DATA-TIME")
+    add("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
+    args = parser.parse_args()
+    if args.resume is not None:
+        parser.set_defaults(**RunFolder(args.resume, resume=True).settings)
+        args = parser.parse_args()
+    return args
+
+
+def load(args: argparse.Namespace) -> tuple[TokenSet, TokenSet]:
+    """Load the tokens to train on and to validate on."""
+    data = open_data(
+        args.data,
+        size=args.size,
+        limit_per_class=args.limit_per_class,
+        seed=args.seed,
+        num_scenes=(args.scenes, 1000),
+    )
+    name = args.segmenter or ("true" if data.has_segments else "felzenszwalb")
+    if name == "true" and not data.has_segments:
+        raise ValueError(f"--segmenter true is for scenes, which bring their segments; {args.data} has none")
+    segmenter = None if name == "true" else parse_segmenter(name)
+    store = TokenStore(args.cache)
+    sets = []
+    for title, images in (("train", data.train), ("val", data.val)):
+        dataset = TokenDataset(images, segmenter, Tokenize(max_segments=args.max_segments), store)
+        tokens = load_tokens(dataset, workers=args.workers, skip_bad=args.skip_bad, progress=title)
+        print(f"{title}: {tokens.report}")
+        sets.append(tokens)
+    return sets[0], sets[1]
+
+
+def main() -> dict[str, Any]:
+    """Train."""
+    args = parse_arguments()
+    if args.device == "auto":
+        args.device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif args.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda needs a GPU that torch can use; there is none")
+    name = str(args.data).rstrip("/").replace(":", "-").rpartition("/")[2]
+    out = args.resume or args.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    run = RunFolder(out, resume=args.resume is not None)
+    train, val = load(args)
+    with seeded(args.seed):
+        model = getattr(models, args.model)(len(train.classes))
+    return fit(
+        model,
+        train,
+        val,
+        run,
+        recipe=make_recipe(args.augment, image_size=train.source.images.size),
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        lr=args.lr,
+        seed=args.seed,
+        workers=args.workers,
+        device=args.device,
+        settings={key: value for key, value in vars(args).items() if key not in NOT_SETTINGS},
+    )
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(main()))
+    except (FileNotFoundError, FloatingPointError, ImportError, TypeError, ValueError) as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; go on with --resume RUN")

@@ -1,0 +1,33 @@
+"""Data: drawn scenes, photos in folders, their tokens kept between runs, and seeds for what draws."""
+
+from segaug.data._augmented import AugmentedTokens
+from segaug.data._batches import TokenBatches
+from segaug.data._folder import BadImageError, ImageFolder, train_val_folders
+from segaug.data._scenes import Scenes
+from segaug.data._seeding import derive_seed, seeded
+from segaug.data._segmenter_name import parse_segmenter
+from segaug.data._sources import DataSplits, SceneImages, open_data
+from segaug.data._store import StoreCounts, TokenStore
+from segaug.data._token_set import TokenSet, load_tokens
+from segaug.data._tokens import Images, TokenDataset
+
+__all__ = [
+    "AugmentedTokens",
+    "BadImageError",
+    "DataSplits",
+    "ImageFolder",
+    "Images",
+    "SceneImages",
+    "Scenes",
+    "StoreCounts",
+    "TokenBatches",
+    "TokenDataset",
+    "TokenSet",
+    "TokenStore",
+    "derive_seed",
+    "load_tokens",
+    "open_data",
+    "parse_segmenter",
+    "seeded",
+    "train_val_folders",
+]

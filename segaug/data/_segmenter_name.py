@@ -1,0 +1,80 @@
+"""Segmenters by name, as on a command line."""
+
+import ast
+import inspect
+from typing import Any
+
+from segaug._checks import describe
+from segaug.segmenters import SLIC, Felzenszwalb, Grid, SegmentAnything, Segmenter, Voronoi, Watershed
+
+__all__ = ["SEGMENTERS", "parse_segmenter"]
+
+SEGMENTERS: dict[str, type[Segmenter]] = {
+    "felzenszwalb": Felzenszwalb,
+    "grid": Grid,
+    "sam": SegmentAnything,
+    "slic": SLIC,
+    "voronoi": Voronoi,
+    "watershed": Watershed,
+}
+# Where a constructor has no default, or one that is meant for larger pictures than training uses.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "felzenszwalb": {"scale": 60, "min_size": 25},
+    "grid": {"rows": 9, "cols": 9},
+    "voronoi": {"n": 100},
+}
+
+
+def parse_segmenter(text: str) -> Segmenter:
+    """Make a segmenter from ``NAME`` or ``NAME:OPTION=VALUE,OPTION=VALUE``.
+
+    Options that are left out have the constructor's defaults, except for ``felzenszwalb`` (scale=60, min_size=25: about
+    a hundred segments at 144 x 144), ``grid`` (rows=9, cols=9) and ``voronoi`` (n=100).
+
+    Args:
+        text: A name (felzenszwalb, grid, sam, slic, voronoi or watershed) and options of that segmenter's constructor.
+
+    Returns:
+        The segmenter.
+
+    Raises:
+        TypeError: If an option is unknown to the segmenter, missing, or of the wrong type.
+        ValueError: If there is no segmenter of that name, or an option is malformed or out of range.
+
+    Example:
+        >>> parse_segmenter("felzenszwalb:scale=100")
+        Felzenszwalb(scale=100, sigma=0.8, min_size=25)
+    """
+    name, _, rest = text.partition(":")
+    if name not in SEGMENTERS:
+        raise ValueError(f"segmenter must be one of {', '.join(sorted(SEGMENTERS))}, got {name!r}")
+    kind = SEGMENTERS[name]
+    options = dict(_DEFAULTS.get(name, {}))
+    for part in filter(None, rest.split(",")):
+        option, equals, value = part.partition("=")
+        if not equals or not option.strip():
+            raise ValueError(f"segmenter options must be OPTION=VALUE with commas between, got {part!r} in {text!r}")
+        options[option.strip()] = _value(value.strip())
+    parameters = inspect.signature(kind).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        for option in options:
+            if option not in parameters:
+                raise TypeError(f"{name} has the options {', '.join(parameters)}, got {describe(option)}")
+    missing = [
+        option
+        for option, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind is not parameter.VAR_KEYWORD
+        and option not in options
+    ]
+    if missing:
+        raise TypeError(f"{name} needs {', '.join(missing)}, as in {name}:{missing[0]}=...")
+    return kind(**options)
+
+
+def _value(text: str) -> Any:
+    """A number, True, False or None; anything else is text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -1,0 +1,189 @@
+"""All tokens of a dataset: made or read once, and kept in memory if they fit."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from segaug._checks import check_int
+from segaug._optional import require
+from segaug.data._folder import BadImageError
+from segaug.data._store import StoreCounts
+from segaug.data._tokens import TokenDataset
+from segaug.structures import SegmentTokens
+
+__all__ = ["TokenSet", "load_tokens"]
+
+_FIELDS = tuple(field.name for field in fields(SegmentTokens))
+_GIB = 2**30
+
+
+class TokenSet(Dataset[tuple[SegmentTokens, int]]):
+    """The tokens of a :class:`~segaug.data.TokenDataset`, without the items whose image cannot be read.
+
+    :func:`load_tokens` makes it.
+
+    Attributes:
+        source: The dataset that the items come from.
+        indices: For every item, its index there.
+        targets: The items' classes.
+        lengths: The items' numbers of tokens.
+        in_memory: Whether the tokens are held; otherwise an item is read or made each time.
+        skipped: Messages of the images left out, which name them.
+        counts: What was found in the store and what was made.
+    """
+
+    def __init__(
+        self,
+        source: TokenDataset,
+        indices: Sequence[int],
+        lengths: Sequence[int],
+        held: Sequence[SegmentTokens] | None,
+        skipped: Sequence[str],
+        counts: StoreCounts,
+    ) -> None:
+        self.source = source
+        self.indices = list(indices)
+        self.targets = [source.images.targets[index] for index in self.indices]
+        self.lengths = list(lengths)
+        self.skipped = list(skipped)
+        self.counts = counts
+        self._held = held
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes' names; a target is an index into them."""
+        return self.source.classes
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the tokens are held."""
+        return self._held is not None
+
+    @property
+    def mean_tokens(self) -> float:
+        """How many tokens an image has on average, the background's included."""
+        return sum(self.lengths) / len(self.lengths)
+
+    @property
+    def report(self) -> str:
+        """One line: how many images and tokens, what was found in the store and made, what was left out."""
+        counts = self.counts
+        parts = [f"{len(self)} images, {self.mean_tokens:.1f} tokens each"]
+        if self.source.store is not None:
+            parts.append(f"{counts.found} entries found in {self.source.store.folder}, {counts.made} made")
+        if counts.damaged:
+            parts.append(f"{counts.damaged} damaged and made again")
+        if counts.unsaved:
+            parts.append(f"{counts.unsaved} not stored ({counts.problem})")
+        if self.skipped:
+            parts.append(
+                f"{len(self.skipped)} images skipped ({self.skipped[0]}{', ...' if len(self.skipped) > 1 else ''})"
+            )
+        return "; ".join(parts)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> tuple[SegmentTokens, int]:
+        """Return an item's tokens and class."""
+        if self._held is not None:
+            return self._held[index], self.targets[index]
+        return self.source[self.indices[index]]
+
+    def __repr__(self) -> str:
+        where = "in memory" if self.in_memory else "on disk"
+        return f"TokenSet(images={len(self)}, mean_tokens={self.mean_tokens:.1f}, {where})"
+
+
+def load_tokens(
+    dataset: TokenDataset,
+    *,
+    workers: int = 0,
+    skip_bad: bool = False,
+    memory_limit: int = _GIB,
+    progress: str | None = None,
+) -> TokenSet:
+    """Make or read the tokens of all items once.
+
+    Args:
+        dataset: The items.
+        workers: Processes that segment and tokenise; 0 does it in this one.
+        skip_bad: Leave out images that cannot be read, instead of raising.
+        memory_limit: Bytes that the tokens may take; if they need more, none are held.
+        progress: Title of a progress bar (extra ``train``), or None for no bar.
+
+    Returns:
+        The tokens.
+
+    Raises:
+        BadImageError: If an image cannot be read and ``skip_bad`` is not set. The message names the file.
+        ValueError: If no image can be read, or an argument is out of range.
+
+    Example:
+        >>> from segaug import Tokenize
+        >>> from segaug.data import SceneImages, Scenes
+        >>> scenes = SceneImages(Scenes("count", n=4, size=64))
+        >>> tokens = load_tokens(TokenDataset(scenes, None, Tokenize(size=8)))
+        >>> len(tokens), tokens.in_memory, len(tokens.lengths)
+        (4, True, 4)
+    """
+    check_int("workers", workers, minimum=0)
+    check_int("memory_limit", memory_limit, minimum=0)
+    loader: Iterable[_Loaded] = DataLoader(_Loading(dataset), batch_size=None, num_workers=workers)
+    if progress is not None:
+        tqdm = require("tqdm", extra="train").tqdm
+        loader = tqdm(loader, desc=progress, total=len(dataset), unit="image", leave=False, dynamic_ncols=True)
+    indices, lengths, skipped = [], [], []
+    held: list[SegmentTokens] | None = []
+    held_bytes = 0
+    counts = StoreCounts()
+    for index, loaded in enumerate(loader):
+        counts += loaded.counts
+        if loaded.error is not None:
+            if not (skip_bad and isinstance(loaded.error, BadImageError)):
+                raise loaded.error
+            skipped.append(str(loaded.error))
+            continue
+        indices.append(index)
+        lengths.append(len(loaded.fields["labels"]))
+        if held is not None:
+            held_bytes += sum(field.nbytes for field in loaded.fields.values())
+            held.append(SegmentTokens(**{name: torch.from_numpy(field) for name, field in loaded.fields.items()}))  # type: ignore[arg-type]
+            if held_bytes > memory_limit:
+                held = None
+    if not indices:
+        raise ValueError(f"there is no image that can be read; the first: {skipped[0] if skipped else 'none at all'}")
+    return TokenSet(dataset, indices, lengths, held, skipped, counts)
+
+
+@dataclass
+class _Loaded:
+    """An item on its way from a worker. Arrays, as every tensor would hold an open file while it is shared."""
+
+    fields: dict[str, np.ndarray[Any, Any]]
+    error: Exception | None
+    counts: StoreCounts
+
+
+class _Loading(Dataset[_Loaded]):
+    def __init__(self, dataset: TokenDataset) -> None:
+        self._dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> _Loaded:
+        arrays: dict[str, np.ndarray[Any, Any]] = {}
+        failure: Exception | None = None
+        try:
+            tokens, _ = self._dataset[index]
+            arrays = {name: getattr(tokens, name).as_subclass(torch.Tensor).numpy() for name in _FIELDS}
+        except (TypeError, ValueError) as error:
+            # Returned, not raised: from a worker it would arrive with the worker's traceback in its message.
+            failure = error
+        store = self._dataset.store
+        return _Loaded(arrays, failure, StoreCounts() if store is None else store.take_counts())

@@ -1,0 +1,164 @@
+"""Checkpoints: tensors in safetensors, everything else as JSON in its header. No pickle, so no code runs on loading."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from segaug._files import write_atomically
+from segaug._optional import require
+
+__all__ = ["Checkpoint", "load_checkpoint", "load_model", "load_optimizer", "save_checkpoint"]
+
+_FORMAT = 1
+_MODEL, _OPTIMIZER = "model/", "optimizer/"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is in a checkpoint.
+
+    Args:
+        path: Where it was read.
+        model: The model's state dict.
+        optimizer: For each parameter's name, the tensors that the optimizer keeps for it; empty if none were saved.
+        meta: What was saved beside them.
+    """
+
+    path: Path
+    model: dict[str, torch.Tensor]
+    optimizer: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    *,
+    meta: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint; what was at ``path`` before stays until it is complete.
+
+    Args:
+        path: The file, by custom with the suffix ``.safetensors``.
+        model: Its parameters and buffers are saved.
+        optimizer: Its state for each parameter is saved too, if given; its hyperparameters are not.
+        meta: Anything else, as JSON can hold it.
+
+    Raises:
+        TypeError: If JSON cannot hold ``meta``, or the optimizer keeps anything but tensors and numbers.
+        OSError: If the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_checkpoint(Path(folder) / "a.safetensors", nn.Linear(2, 1), meta={"epoch": 3})
+        ...     checkpoint = load_checkpoint(Path(folder) / "a.safetensors")
+        >>> sorted(checkpoint.model), checkpoint.meta
+        (['bias', 'weight'], {'epoch': 3})
+    """
+    safetensors = require("safetensors.torch", extra="train")
+    tensors = {_MODEL + name: tensor for name, tensor in model.state_dict().items()}
+    if optimizer is not None:
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        for parameter, state in optimizer.state.items():
+            for key, value in state.items():
+                if not isinstance(value, torch.Tensor):
+                    raise TypeError(f"optimizer must keep tensors only to be saved, got {type(value).__name__} {key!r}")
+                tensors[f"{_OPTIMIZER}{names[parameter]}/{key}"] = value
+    # Copies: safetensors refuses tensors that share memory.
+    plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    header = json.dumps({"format": _FORMAT, **(meta or {})})
+    write_atomically(Path(path), safetensors.save(plain, metadata={"segaug": header}))
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What is in it, on the CPU.
+
+    Raises:
+        FileNotFoundError: If there is no file.
+        ValueError: If it is damaged, or no checkpoint of segaug.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint at {path}")
+    safetensors = require("safetensors.torch", extra="train")
+    data = path.read_bytes()
+    try:
+        tensors = safetensors.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        meta = json.loads(header["__metadata__"]["segaug"])
+        if meta.pop("format") != _FORMAT:
+            raise ValueError("it is of another format")
+    # safetensors has an exception of its own, and a file of anything else fails in any of these ways.
+    except Exception as error:
+        raise ValueError(f"{path} is damaged, or no checkpoint of segaug: {error}") from error
+    model, optimizer = {}, {}
+    for name, tensor in tensors.items():
+        if name.startswith(_MODEL):
+            model[name.removeprefix(_MODEL)] = tensor
+        else:
+            parameter, _, key = name.removeprefix(_OPTIMIZER).rpartition("/")
+            optimizer.setdefault(parameter, {})[key] = tensor
+    return Checkpoint(path, model, optimizer, meta)
+
+
+def load_model(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Give a model the weights of a checkpoint.
+
+    Args:
+        model: A model of the same shape.
+        checkpoint: The checkpoint.
+
+    Raises:
+        ValueError: If the checkpoint is of another model. The message names the first parameters that differ.
+    """
+    here, there = model.state_dict(), checkpoint.model
+    differences = [
+        f"{name} is {_shape(there.get(name))} there and {_shape(here.get(name))} here"
+        for name in (*here, *(name for name in there if name not in here))
+        if _shape(here.get(name)) != _shape(there.get(name))
+    ]
+    if differences:
+        more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
+        raise ValueError(f"{checkpoint.path} is of another model: {'; '.join(differences[:3])}{more}")
+    model.load_state_dict(there)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Give an optimizer the state of a checkpoint, so that it goes on as if it had not been interrupted.
+
+    Args:
+        optimizer: An optimizer of ``model``, of the same kind as the one saved.
+        model: The model, whose parameters' names say what belongs where.
+        checkpoint: The checkpoint.
+
+    Raises:
+        ValueError: If the checkpoint holds no state of an optimizer.
+    """
+    if not checkpoint.optimizer:
+        raise ValueError(f"{checkpoint.path} holds no state of an optimizer, only a model")
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    state, number = {}, 0
+    # torch numbers the parameters through the groups.
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if names[parameter] in checkpoint.optimizer:
+                state[number] = checkpoint.optimizer[names[parameter]]
+            number += 1
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _shape(tensor: torch.Tensor | None) -> str:
+    return "missing" if tensor is None else "x".join(map(str, tensor.shape)) or "a number"

@@ -1,0 +1,86 @@
+"""What is augmented, and how strongly: the numbers to turn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torchvision.transforms import v2
+
+from segaug._checks import check_choice, check_int
+from segaug.structures import SegmentedImage, SegmentTokens
+from segaug.training._mirror import RandomMirror
+from segaug.transforms import PerSegment, PositionJitter, SegmentDrop
+
+__all__ = ["RECIPES", "Recipe", "make_recipe"]
+
+RECIPES = ("none", "image", "segment")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Where a training loop augments.
+
+    Args:
+        image: Changes a :class:`~segaug.SegmentedImage` before it is tokenised, each image by its own draw; None leaves
+            the stored tokens as they are.
+        tokens: Changes a batch of :class:`~segaug.SegmentTokens`; None leaves it as it is.
+    """
+
+    image: Callable[[SegmentedImage], SegmentedImage] | None = None
+    tokens: Callable[[SegmentTokens], SegmentTokens] | None = None
+
+
+def make_recipe(name: str, *, image_size: int = 144, token_size: int = 16) -> Recipe:
+    """Make one of the three recipes that the example compares.
+
+    Args:
+        name: ``"none"``; ``"image"``, a flip, crop and colour jitter of the whole picture before it is tokenised; or
+            ``"segment"``, a flip, crop and colour jitter of every segment by its own draw, noise on the boxes and areas,
+            segments left out, and a mirror image of the whole.
+        image_size: Height and width of the pictures, for ``"image"``.
+        token_size: Height and width of the patches, for ``"segment"``.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ValueError: If there is no such recipe, or a size is below 1.
+
+    Example:
+        >>> make_recipe("none")
+        Recipe(image=None, tokens=None)
+        >>> make_recipe("image").tokens is None, make_recipe("segment").image is None
+        (True, True)
+    """
+    check_choice("name", name, RECIPES)
+    check_int("image_size", image_size, minimum=1)
+    check_int("token_size", token_size, minimum=1)
+    if name == "image":
+        return Recipe(
+            image=v2.Compose(
+                [
+                    v2.RandomResizedCrop(image_size, scale=(0.6, 1.0), antialias=True),
+                    v2.RandomHorizontalFlip(),
+                    v2.ColorJitter(0.3, 0.3, 0.3, 0.05),
+                ]
+            )
+        )
+    if name == "segment":
+        per_segment = v2.Compose(
+            [
+                v2.RandomHorizontalFlip(),
+                v2.RandomResizedCrop(token_size, scale=(0.6, 1.0), antialias=True),
+                v2.ColorJitter(0.3, 0.3, 0.3, 0.05),
+            ]
+        )
+        return Recipe(
+            tokens=v2.Compose(
+                [
+                    # First, so that no work is spent on segments that are left out.
+                    SegmentDrop(0.1),
+                    PerSegment(per_segment),
+                    PositionJitter(0.02, 0.1, mode="translate_scale"),
+                    RandomMirror(),
+                ]
+            )
+        )
+    return Recipe()
