@@ -7,9 +7,14 @@ Segmenting and tokenising happen once per image; the result is kept in --cache f
 one JSON object.
 """
 
+import os
+
+# Threads that wait for each other sleep instead of spinning: with spinning ones, a second busy process on the machine
+# (a loader's worker) makes small operations fifty times slower. OpenMP reads this when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -24,7 +29,7 @@ from segaug.training import RECIPES, RunFolder, fit, make_recipe
 MODELS = ("svit_micro", "svit_tiny", "svit_small", "svit_base")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "segaug"
 # What a resumed run may change.
-NOT_SETTINGS = ("cache", "device", "out", "resume", "skip_bad", "workers")
+NOT_SETTINGS = ("cache", "device", "out", "resume", "workers")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -36,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
         "voronoi, watershed or sam; options as in felzenszwalb:scale=60,min_size=25")  # fmt: skip
     add("--augment", choices=RECIPES, default="segment", help="default: %(default)s")
     add("--model", choices=MODELS, default="svit_micro", help="default: %(default)s")
-    add("--epochs", type=int, default=20, help="default: %(default)s")
+    add("--epochs", type=int, default=15, help="default: %(default)s")
     add("--batch-size", type=int, default=32, help="default: %(default)s")
     add("--lr", type=float, default=1e-3, help="highest learning rate, default: %(default)s")
     add("--size", type=int, help="height and width of the images; default: 144 for folders, 96 for scenes")
@@ -44,7 +49,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--limit-per-class", type=int, help="train on so many images of each class, chosen by --seed")
     add("--scenes", type=int, default=4000, help="how many scenes to train on, default: %(default)s")
     add("--seed", type=int, default=0, help="default: %(default)s")
-    add("--workers", type=int, default=min(2, os.cpu_count() or 1), help="processes that read images")
+    add(
+        "--workers",
+        type=int,
+        default=min(8, os.cpu_count() or 1),
+        help="processes that make and augment batches; default: %(default)s",
+    )
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
     add("--skip-bad", action="store_true", help="leave out images that cannot be read, instead of stopping")
     add("--cache", type=Path, default=CACHE, help="where tokens are kept, default: %(default)s")
@@ -52,7 +62,10 @@ def parse_arguments() -> argparse.Namespace:
     add("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
     args = parser.parse_args()
     if args.resume is not None:
-        parser.set_defaults(**RunFolder(args.resume, resume=True).settings)
+        if args.out is not None:
+            parser.error("--resume goes on in the run's own folder: leave out --out")
+        before = RunFolder(args.resume, resume=True).settings
+        parser.set_defaults(**{name: value for name, value in before.items() if name in vars(args)})
         args = parser.parse_args()
     return args
 
@@ -112,7 +125,9 @@ def main() -> dict[str, Any]:
 if __name__ == "__main__":
     try:
         print(json.dumps(main()))
-    except (FileNotFoundError, FloatingPointError, ImportError, TypeError, ValueError) as error:
-        sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
+    except (FloatingPointError, ImportError, OSError, TypeError, ValueError) as error:
+        print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit("interrupted; go on with --resume RUN")
+        print("interrupted; --resume RUN goes on after the last finished epoch", file=sys.stderr)
+        sys.exit(130)

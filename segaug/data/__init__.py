@@ -1,7 +1,7 @@
 """Data: drawn scenes, photos in folders, their tokens kept between runs, and seeds for what draws."""
 
-from segaug.data._augmented import AugmentedTokens
-from segaug.data._batches import TokenBatches
+from segaug.data._batched_tokens import BatchedTokens
+from segaug.data._batches import Batch, BatchOrder
 from segaug.data._folder import BadImageError, ImageFolder, train_val_folders
 from segaug.data._scenes import Scenes
 from segaug.data._seeding import derive_seed, seeded
@@ -12,15 +12,16 @@ from segaug.data._token_set import TokenSet, load_tokens
 from segaug.data._tokens import Images, TokenDataset
 
 __all__ = [
-    "AugmentedTokens",
     "BadImageError",
+    "Batch",
+    "BatchOrder",
+    "BatchedTokens",
     "DataSplits",
     "ImageFolder",
     "Images",
     "SceneImages",
     "Scenes",
     "StoreCounts",
-    "TokenBatches",
     "TokenDataset",
     "TokenSet",
     "TokenStore",

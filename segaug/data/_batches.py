@@ -1,25 +1,38 @@
 """The order of an epoch: which items, in which batches."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch.utils.data import Sampler
 
-from segaug._checks import check_int
+from segaug._checks import check_flag, check_int
 from segaug.data._seeding import derive_seed
 
-__all__ = ["TokenBatches"]
+__all__ = ["Batch", "BatchOrder"]
 
 
-class TokenBatches(Sampler[list[int]]):
-    """Batches of like numbers of tokens, so that little is padding; as a ``batch_sampler`` of a ``DataLoader``.
+class Batch(NamedTuple):
+    """One batch of a training.
 
-    An epoch is a random order cut into pools; a pool is sorted by length and cut into batches; the batches are then
-    shuffled. It depends on ``seed`` and :attr:`epoch` alone. Batches differ by one item in size at most.
+    Args:
+        epoch: From 0.
+        step: Its place in the epoch, from 0.
+        indices: The items.
+    """
 
-    An item's number in epoch e is ``e * len(lengths) + index``. So a dataset can tell the epochs apart
-    (:class:`~segaug.data.AugmentedTokens` does), in worker processes too; others take it modulo their length, or use
-    ``numbered=False``.
+    epoch: int
+    step: int
+    indices: tuple[int, ...]
+
+
+class BatchOrder(Sampler[Batch]):
+    """Batches of images with like numbers of tokens, so that little of them is padding.
+
+    An epoch is a random order cut into batches, a few of which are sorted together by length and cut anew; then the
+    batches are shuffled. It depends on ``seed`` and :attr:`epoch` alone. Batches differ by one item in size at most.
+
+    For ``DataLoader(BatchedTokens(...), sampler=BatchOrder(...), batch_size=None)``.
 
     Args:
         lengths: Number of tokens of each item.
@@ -27,32 +40,22 @@ class TokenBatches(Sampler[list[int]]):
         seed: Decides all orders.
         shuffle: False gives one order for all epochs, sorted by length.
         pool: Batches that are sorted together; 1 is a plain shuffle.
-        numbered: Whether items are numbered through over the epochs.
 
     Attributes:
         epoch: The epoch that the next iteration gives; set it before.
 
     Raises:
+        TypeError: If an argument is of the wrong type.
         ValueError: If an argument is out of range, or there are no items.
 
     Example:
-        >>> batches = TokenBatches([5, 90, 7, 80], batch_size=2, seed=0, pool=2)
-        >>> sorted(sorted(batch) for batch in batches)
-        [[0, 2], [1, 3]]
-        >>> batches.epoch = 1
-        >>> sorted(sorted(batch) for batch in batches)
+        >>> order = BatchOrder([5, 90, 7, 80], batch_size=2, seed=0, pool=2)
+        >>> sorted(sorted(batch.indices) for batch in order)
         [[0, 2], [1, 3]]
     """
 
     def __init__(
-        self,
-        lengths: Sequence[int],
-        batch_size: int,
-        *,
-        seed: int = 0,
-        shuffle: bool = True,
-        pool: int = 4,
-        numbered: bool = False,
+        self, lengths: Sequence[int], batch_size: int, *, seed: int = 0, shuffle: bool = True, pool: int = 4
     ) -> None:
         self._lengths = torch.as_tensor(lengths, dtype=torch.int64)
         if not len(self._lengths):
@@ -60,28 +63,26 @@ class TokenBatches(Sampler[list[int]]):
         self._batch_size = check_int("batch_size", batch_size, minimum=1)
         self._seed = check_int("seed", seed, minimum=0)
         self._pool = check_int("pool", pool, minimum=1)
-        self._shuffle = shuffle
-        self._numbered = numbered
+        self._shuffle = check_flag("shuffle", shuffle)
         self.epoch = 0
 
     def __len__(self) -> int:
         return -(-len(self._lengths) // self._batch_size)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        count, batches = len(self._lengths), len(self)
-        offset = self.epoch * count if self._numbered else 0
+    def __iter__(self) -> Iterator[Batch]:
+        for step, indices in enumerate(self._cut()):
+            yield Batch(self.epoch, step, tuple(indices.tolist()))
+
+    def _cut(self) -> list[torch.Tensor]:
         if not self._shuffle:
-            order = self._lengths.argsort(stable=True)
-            yield from ((batch + offset).tolist() for batch in order.tensor_split(batches))
-            return
+            return list(self._lengths.argsort(stable=True).tensor_split(len(self)))
         generator = torch.Generator().manual_seed(derive_seed(self._seed, self.epoch))
-        order = torch.randperm(count, generator=generator)
-        # Cut into batches first, so that sizes stay even whatever the pool.
-        parts = list(order.tensor_split(batches))
-        for start in range(0, batches, self._pool):
-            group = parts[start : start + self._pool]
+        order = torch.randperm(len(self._lengths), generator=generator)
+        # Cut into batches first, so that their sizes are even whatever the pool is.
+        batches = list(order.tensor_split(len(self)))
+        for start in range(0, len(batches), self._pool):
+            group = batches[start : start + self._pool]
             together = torch.cat(group)
             together = together[self._lengths[together].argsort(stable=True)]
-            parts[start : start + self._pool] = together.split([len(part) for part in group])
-        for place in torch.randperm(batches, generator=generator).tolist():
-            yield (parts[place] + offset).tolist()
+            batches[start : start + self._pool] = together.split([len(batch) for batch in group])
+        return [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()]

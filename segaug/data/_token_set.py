@@ -1,5 +1,6 @@
 """All tokens of a dataset: made or read once, and kept in memory if they fit."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -26,14 +27,21 @@ class TokenSet(Dataset[tuple[SegmentTokens, int]]):
 
     :func:`load_tokens` makes it.
 
-    Attributes:
+    Args:
         source: The dataset that the items come from.
         indices: For every item, its index there.
-        targets: The items' classes.
         lengths: The items' numbers of tokens.
-        in_memory: Whether the tokens are held; otherwise an item is read or made each time.
+        held: All tokens in one row (sum of the lengths), or None to read or make an item each time.
         skipped: Messages of the images left out, which name them.
         counts: What was found in the store and what was made.
+
+    Attributes:
+        source: As given.
+        indices: As given.
+        targets: The items' classes.
+        lengths: As given.
+        skipped: As given.
+        counts: As given.
     """
 
     def __init__(
@@ -41,17 +49,20 @@ class TokenSet(Dataset[tuple[SegmentTokens, int]]):
         source: TokenDataset,
         indices: Sequence[int],
         lengths: Sequence[int],
-        held: Sequence[SegmentTokens] | None,
-        skipped: Sequence[str],
-        counts: StoreCounts,
+        held: SegmentTokens | None,
+        *,
+        skipped: Sequence[str] = (),
+        counts: StoreCounts | None = None,
     ) -> None:
         self.source = source
         self.indices = list(indices)
         self.targets = [source.images.targets[index] for index in self.indices]
         self.lengths = list(lengths)
         self.skipped = list(skipped)
-        self.counts = counts
+        self.counts = StoreCounts() if counts is None else counts
+        # One row and not a list: a worker process that is started afresh gets five tensors instead of thousands.
         self._held = held
+        self._starts = [0, *itertools.accumulate(self.lengths)]
 
     @property
     def classes(self) -> list[str]:
@@ -80,9 +91,8 @@ class TokenSet(Dataset[tuple[SegmentTokens, int]]):
         if counts.unsaved:
             parts.append(f"{counts.unsaved} not stored ({counts.problem})")
         if self.skipped:
-            parts.append(
-                f"{len(self.skipped)} images skipped ({self.skipped[0]}{', ...' if len(self.skipped) > 1 else ''})"
-            )
+            more = ", ..." if len(self.skipped) > 1 else ""
+            parts.append(f"{len(self.skipped)} images skipped ({self.skipped[0]}{more})")
         return "; ".join(parts)
 
     def __len__(self) -> int:
@@ -90,9 +100,9 @@ class TokenSet(Dataset[tuple[SegmentTokens, int]]):
 
     def __getitem__(self, index: int) -> tuple[SegmentTokens, int]:
         """Return an item's tokens and class."""
-        if self._held is not None:
-            return self._held[index], self.targets[index]
-        return self.source[self.indices[index]]
+        if self._held is None:
+            return self.source[self.indices[index]]
+        return self._held[self._starts[index] : self._starts[index + 1]], self.targets[index]
 
     def __repr__(self) -> str:
         where = "in memory" if self.in_memory else "on disk"
@@ -138,7 +148,7 @@ def load_tokens(
         tqdm = require("tqdm", extra="train").tqdm
         loader = tqdm(loader, desc=progress, total=len(dataset), unit="image", leave=False, dynamic_ncols=True)
     indices, lengths, skipped = [], [], []
-    held: list[SegmentTokens] | None = []
+    held: dict[str, list[np.ndarray[Any, Any]]] | None = {name: [] for name in _FIELDS}
     held_bytes = 0
     counts = StoreCounts()
     for index, loaded in enumerate(loader):
@@ -152,12 +162,17 @@ def load_tokens(
         lengths.append(len(loaded.fields["labels"]))
         if held is not None:
             held_bytes += sum(field.nbytes for field in loaded.fields.values())
-            held.append(SegmentTokens(**{name: torch.from_numpy(field) for name, field in loaded.fields.items()}))  # type: ignore[arg-type]
+            for name, values in held.items():
+                values.append(loaded.fields[name])
             if held_bytes > memory_limit:
                 held = None
     if not indices:
         raise ValueError(f"there is no image that can be read; the first: {skipped[0] if skipped else 'none at all'}")
-    return TokenSet(dataset, indices, lengths, held, skipped, counts)
+    row = None
+    if held is not None:
+        # Popped one by one, so that only one field is there twice at a time.
+        row = SegmentTokens(**{name: torch.from_numpy(np.concatenate(held.pop(name))) for name in _FIELDS})
+    return TokenSet(dataset, indices, lengths, row, skipped=skipped, counts=counts)
 
 
 @dataclass

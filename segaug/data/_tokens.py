@@ -105,7 +105,7 @@ class TokenDataset(Dataset[tuple[SegmentTokens, int]]):
         key = {**self._source(index), "kind": "tokens", "tokenize": options}
         stored = self.store.load(key)
         if stored is not None:
-            return SegmentTokens(**stored), target  # type: ignore[arg-type]
+            return SegmentTokens(**stored), target
         tokens = self.tokenize(self.segmented(index)[0])
         self.store.save(key, {field.name: getattr(tokens, field.name) for field in fields(SegmentTokens)})
         return tokens, target

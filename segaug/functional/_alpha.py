@@ -20,12 +20,13 @@ def unpremultiply(patches: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
         >>> unpremultiply(patches, alpha).tolist()
         [[[100.0, 0.0]]]
     """
-    levels = patches.dtype == torch.uint8
-    full = 255.0 if levels else 1.0
-    coverage = alpha.float() if levels else alpha
-    scale = torch.where(coverage > 0, full / coverage, 0.0).unsqueeze(-3)
-    straight = patches * scale
-    return (straight.round_() if levels else straight).clamp_(max=full)
+    if patches.dtype == torch.uint8:
+        coverage = alpha.float()
+        scale = torch.where(coverage > 0, 255.0 / coverage, 0.0).unsqueeze(-3)
+        return (patches * scale).round_().clamp_(max=255.0)
+    coverage = alpha.unsqueeze(-3)
+    # No reciprocal: that of a faint edge's coverage is above the largest half-precision number.
+    return torch.where(coverage > 0, patches / coverage, 0.0).clamp_(max=1.0)
 
 
 def premultiply(straight: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:

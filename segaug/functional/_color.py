@@ -6,7 +6,7 @@ from there. uint8 is worked on as whole levels in float, cut off after every ste
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any
 
 import torch
 
@@ -22,8 +22,13 @@ __all__ = [
     "rgb_to_grayscale",
 ]
 
+_TINY, _HUGE = 1e-30, 1e30
 # ColorJitter's order of the four, as indices of its permutation.
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
+
+
+# From the colours of some segments, and their rows in per-segment tensors, to new values.
+Change = Callable[[Any, torch.Tensor], torch.Tensor]
 
 
 @dataclass
@@ -46,14 +51,24 @@ class TokenColors:
         total = self.weights.sum(-1, keepdim=True)
         return (gray * self.weights).sum(-1, keepdim=True) / torch.where(total > 0, total, 1.0)
 
-    def on(self, chosen: torch.Tensor, change: Callable[[Self, torch.Tensor], torch.Tensor]) -> None:
+    def on(self, chosen: torch.Tensor, change: Change) -> None:
         """Replace the colours of the chosen segments (M,) by ``change(them, their rows in per-segment tensors)``."""
-        index = chosen.nonzero().squeeze(1)
-        if len(index) == len(chosen):
-            self.values = change(self, index)
-        elif len(index):
-            part = type(self)(self.values.index_select(1, index), self.weights.index_select(0, index), self.levels)
-            self.values.index_copy_(1, index, change(part, index))
+        self.on_groups(chosen.long(), {1: change})
+
+    def on_groups(self, group: torch.Tensor, changes: dict[int, Change]) -> None:
+        """Do so for several groups at once: group (M,) says which of ``changes``, if any, a segment gets."""
+        order = group.argsort(stable=True)
+        ends = torch.bincount(group, minlength=max(changes, default=0) + 1).cumsum(0).tolist()
+        # Groups side by side, so that each is a view, and one gather serves all of them.
+        values = self.values.index_select(1, order)
+        weights = self.weights.index_select(0, order)
+        parts = []
+        for key, (begin, end) in enumerate(zip([0, *ends], ends, strict=False)):
+            part = values[:, begin:end]
+            if key in changes and end > begin:
+                part = changes[key](type(self)(part, weights[begin:end], self.levels), order[begin:end])
+            parts.append(part)
+        self.values = torch.cat(parts, dim=1).index_select(1, order.argsort())
 
 
 @dataclass
@@ -77,7 +92,7 @@ class PictureColors:
         count = torch.bincount(self.segment, minlength=rows).clamp_(min=1)
         return (total / count).to(gray.dtype)[self.segment][None]
 
-    def on(self, chosen: torch.Tensor, change: Callable[[Self, torch.Tensor], torch.Tensor]) -> None:
+    def on(self, chosen: torch.Tensor, change: Change) -> None:
         """Replace the colours of the chosen segments by ``change(their pixels, rows in per-segment tensors)``."""
         index = chosen[self.segment].nonzero().squeeze(1)
         if len(index):
@@ -85,6 +100,11 @@ class PictureColors:
             rows = torch.arange(len(chosen), device=chosen.device)
             part = type(self)(self.values[..., index], self.segment[index], self.levels)
             self.values[..., index] = change(part, rows)
+
+    def on_groups(self, group: torch.Tensor, changes: dict[int, Change]) -> None:
+        """Do so for several groups: group says which of ``changes``, if any, a segment gets."""
+        for key, change in changes.items():
+            self.on(group == key, change)
 
 
 Colors = TokenColors | PictureColors
@@ -139,30 +159,33 @@ def shift_hue(colors: Colors, shift: torch.Tensor) -> torch.Tensor:
     red, green, blue = values
     value = torch.maximum(torch.maximum(red, green), blue)
     spread = value - torch.minimum(torch.minimum(red, green), blue)
-    # Gray has neither hue nor saturation: 1 stands in for what would be a division by 0.
-    is_gray = spread == 0
-    saturation = spread / torch.where(is_gray, 1.0, value)
-    rest = 1.0 - saturation
-    away = (value - values).div_(torch.where(is_gray, 1.0, spread))
-    hue = torch.where(
-        red == value, away[2] - away[1], torch.where(green == value, away[0] + 2.0 - away[2], away[1] + 4.0 - away[0])
-    )
-    # As fmod and remainder by 1, which are slow: both operands are such that this is exact.
+    # Gray has neither hue nor saturation: 0 over anything. Comparing and selecting is slow next to arithmetic, so below
+    # choices are products with 0 or 1, which are exact.
+    saturation = spread / value.clamp(min=_TINY)
+    away = (value - values).div_(spread.clamp_(min=_TINY))
+    not_red, not_green = away[:2].mul(_HUGE).clamp_(max=1.0)
+    hue = (away[1] + 4.0).sub_(away[0]).mul_(not_green)
+    hue = hue.addcmul_((away[0] + 2.0).sub_(away[2]), 1.0 - not_green).mul_(not_red)
+    hue = hue.addcmul_(away[2] - away[1], 1.0 - not_red)
+    # As fmod and remainder by 1 of operands for which this is exact.
     hue = hue.mul_(1.0 / 6.0).add_(1.0)
     hue = hue.sub_(hue.floor()).add_(colors.per_pixel(shift))
     hue = hue.sub_(hue.floor()).mul_(6.0)
     sextant = hue.floor()
     part = hue.sub_(sextant).mul_(saturation)
-    down = (1.0 - part).mul_(value).clamp_(0.0, 1.0)
-    up = part.add_(rest).mul_(value).clamp_(0.0, 1.0)
-    low = rest.mul_(value).clamp_(0.0, 1.0)
-    first, second, third, fourth, fifth = (sextant == i for i in (1, 2, 3, 4, 5))
-    # A hue just below the full circle can round to 6, which is 0 again.
-    zeroth = (first | second).logical_or_(third | fourth).logical_or_(fifth).logical_not_()
+    rest = saturation.neg_().add_(1.0)
+    low = (rest * value).clamp_(0.0, 1.0)
+    # One channel is the value, one is the lowest, and one on its way down (odd sextants) or up (even ones).
+    odd = sextant.mul(0.5)
+    odd = odd.sub_(odd.floor()).mul_(2.0)
+    ramp = (1.0 - part).mul_(odd).addcmul_(part.add_(rest), 1.0 - odd).mul_(value).clamp_(0.0, 1.0)
     out = torch.empty_like(values)
-    torch.where(zeroth | fifth, value, torch.where(first, down, torch.where(fourth, up, low)), out=out[0])
-    torch.where(first | second, value, torch.where(zeroth, up, torch.where(third, down, low)), out=out[1])
-    torch.where(third | fourth, value, torch.where(second, up, torch.where(fifth, down, low)), out=out[2])
+    # Above 0 where a channel is the value, below where it is the lowest.
+    torch.sub(sextant, 2.5, out=out[0]).abs_().sub_(1.5)
+    torch.sub(sextant, 1.5, out=out[1]).abs_().neg_().add_(1.5)
+    torch.sub(sextant, 3.5, out=out[2]).abs_().neg_().add_(1.5)
+    out.mul_(4.0).add_(ramp)
+    out = torch.minimum(torch.maximum(out, low), value)
     return out.mul_(255.999).floor_() if colors.levels else out
 
 
@@ -176,13 +199,13 @@ _OPERATIONS = {BRIGHTNESS: brighten, CONTRAST: change_contrast, SATURATION: satu
 
 def jitter(colors: Colors, order: torch.Tensor, factors: dict[int, torch.Tensor]) -> None:
     """Apply the four in each segment's own order: order (M, 4), factors {operation: (M,)}."""
+
+    def make_change(operation: int) -> Change:
+        return lambda part, rows: _OPERATIONS[operation](part, factors[operation][rows])
+
+    changes = {operation: make_change(operation) for operation in factors}
     for step in order.unbind(-1):
-        for operation in factors:
-
-            def change(part: Colors, index: torch.Tensor, operation: int = operation) -> torch.Tensor:
-                return _OPERATIONS[operation](part, factors[operation][index])
-
-            colors.on(step == operation, change)
+        colors.on_groups(step, changes)
 
 
 def _per_segment(name: str, value: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
@@ -197,7 +220,7 @@ def _per_segment(name: str, value: torch.Tensor, patches: torch.Tensor) -> torch
 
 
 def _number(name: str, factor: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
-    dtype = patches.dtype if patches.is_floating_point() else torch.float32
+    dtype = torch.float64 if patches.dtype == torch.float64 else torch.float32
     return _per_segment(name, factor, patches).to(dtype)
 
 
@@ -210,10 +233,13 @@ def on_tokens(
     levels = patches.dtype == torch.uint8
     flat = patches.reshape(-1, *patches.shape[-3:])
     coverage = alpha.reshape(len(flat), alpha.shape[-2] * alpha.shape[-1])
+    if patches.dtype in (torch.float16, torch.bfloat16):
+        flat, coverage = flat.float(), coverage.float()
     # (M, C, K) to (C, M, K) and back.
     straight = unpremultiply(flat.flatten(2).transpose(0, 1).contiguous(), coverage)
     colors = TokenColors(straight, coverage / 255.0 if levels else coverage, levels)
-    return premultiply(change(colors), coverage).transpose(0, 1).contiguous().view(patches.shape)
+    changed = premultiply(change(colors), coverage).transpose(0, 1).to(patches.dtype)
+    return changed.contiguous().view(patches.shape)
 
 
 def adjust_brightness(patches: torch.Tensor, alpha: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:

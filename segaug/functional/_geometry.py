@@ -1,11 +1,16 @@
 """Geometry kernels on patches: every segment its own parameters, all segments at once."""
 
+from functools import lru_cache
+
 import torch
 
 from segaug._checks import describe
-from segaug.functional._resample import fixed_point_resize, resize_weights
+from segaug.functional._resample import fixed_point_resize, resize_weights, to_fixed_point
 
 __all__ = ["horizontal_flip", "resized_crop", "vertical_flip"]
+
+# The weights of all windows of a patch up to this side are kept: at most 9 MiB for patches resized to 32.
+_LARGEST_IN_BANK = 32
 
 
 def horizontal_flip(pixels: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
@@ -89,18 +94,48 @@ def resized_crop(
     ):
         if len(start) and (int(start.min()) < 0 or int(length.min()) < 1 or int((start + length).max()) > limit):
             raise ValueError(f"{names} must give windows of at least one pixel inside patches of {rows} x {columns}")
-    levels = pixels.dtype == torch.uint8
-    work = torch.float64 if levels or pixels.dtype == torch.float64 else torch.float32
-    count = len(top)
-    down = resize_weights(top, height, rows, size[0], work).to(pixels.device)
-    across = resize_weights(left, width, columns, size[1], work).to(pixels.device)
-    lines = pixels.reshape(count, channels * rows, columns).to(work)
-    lines = fixed_point_resize(lines, across) if levels else torch.bmm(lines, across.transpose(1, 2))
+    count, levels = len(top), pixels.dtype == torch.uint8
+    resize = _resize_levels if levels else _resize_floats
+    lines = pixels.reshape(count, channels * rows, columns)
+    lines = resize(lines.float() if pixels.dtype != torch.float64 else lines, left, width, size[1])
     # Rows last for the second pass, and back.
     lines = lines.view(count, channels, rows, size[1]).transpose(2, 3).reshape(count, channels * size[1], rows)
-    out = fixed_point_resize(lines, down) if levels else torch.bmm(lines, down.transpose(1, 2))
-    out = out.view(count, channels, size[1], size[0]).transpose(2, 3)
+    out = resize(lines, top, height, size[0]).view(count, channels, size[1], size[0]).transpose(2, 3)
     return out.to(pixels.dtype).contiguous().view(*leading, channels, *size)
+
+
+def _resize_floats(lines: torch.Tensor, start: torch.Tensor, length: torch.Tensor, size: int) -> torch.Tensor:
+    in_size = lines.shape[-1]
+    if in_size > _LARGEST_IN_BANK:
+        weights = resize_weights(start, length, in_size, size, lines.dtype).to(lines.device)
+    else:
+        index = (start * (in_size + 1) + length).to(lines.device)
+        weights = _weight_bank(in_size, size, lines.dtype, lines.device).index_select(0, index)
+    return torch.bmm(lines, weights.transpose(1, 2))
+
+
+def _resize_levels(lines: torch.Tensor, start: torch.Tensor, length: torch.Tensor, size: int) -> torch.Tensor:
+    in_size = lines.shape[-1]
+    if in_size > _LARGEST_IN_BANK:
+        whole, one = to_fixed_point(resize_weights(start, length, in_size, size, torch.float64).to(lines.device))
+    else:
+        index = (start * (in_size + 1) + length).to(lines.device)
+        whole, one = (part.index_select(0, index) for part in _fixed_point_bank(in_size, size, lines.device))
+    return fixed_point_resize(lines.to(whole.dtype), whole, one)
+
+
+@lru_cache(maxsize=16)
+def _weight_bank(in_size: int, size: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Weights of every window, at start * (in_size + 1) + length: ((in_size + 1)^2, size, in_size)."""
+    start, length = torch.meshgrid(*[torch.arange(in_size + 1, device=device)] * 2, indexing="ij")
+    # Windows that do not exist are made to, so that there is no division by 0.
+    start = start.clamp(max=in_size - 1).flatten()
+    return resize_weights(start, torch.minimum(length.flatten().clamp(min=1), in_size - start), in_size, size, dtype)
+
+
+@lru_cache(maxsize=16)
+def _fixed_point_bank(in_size: int, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    return to_fixed_point(_weight_bank(in_size, size, torch.float64, device))
 
 
 def _spread(name: str, which: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ def relabel(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """
     runs = find_runs(labels)
     dense, values = _number(runs)
-    return dense.repeat_interleave(runs.lengths).view(labels.shape), values.view(*labels.shape[:-2], -1)
+    return dense.repeat_interleave(runs.lengths).view(labels.shape), values.view(*labels.shape[:-2], values.shape[-1])
 
 
 def segment_areas(labels: torch.Tensor, num_segments: int) -> torch.Tensor:
@@ -114,7 +114,7 @@ class Runs:
 
 def find_runs(labels: torch.Tensor) -> Runs:
     """Find the horizontal runs of (..., H, W) labels."""
-    if labels.dtype == torch.bool or labels.is_floating_point():
+    if labels.dtype == torch.bool or labels.is_floating_point() or labels.is_complex():
         raise TypeError(f"labels must be integers, got {describe(labels)}")
     if labels.ndim < 2:
         raise ValueError(f"labels must have shape (..., H, W), got {describe(labels)}")
@@ -124,7 +124,10 @@ def find_runs(labels: torch.Tensor) -> Runs:
     torch.ne(rows[:, 1:], rows[:, :-1], out=first[:, 1:])
     starts = first.view(-1).nonzero().squeeze(1)
     lengths = torch.diff(starts, append=starts.new_full((1,), rows.numel()))
-    return Runs(rows.reshape(-1)[starts].long(), lengths, starts, labels.shape[:-2].numel(), height, width)
+    values = rows.reshape(-1)[starts].long()
+    if len(values) and int(values.min()) < 0:
+        raise ValueError(f"labels must be at least 0, got {int(values.min())}")
+    return Runs(values, lengths, starts, labels.shape[:-2].numel(), height, width)
 
 
 def _number(runs: Runs) -> tuple[torch.Tensor, torch.Tensor]:
@@ -161,8 +164,9 @@ def _areas(runs: Runs, dense: torch.Tensor, count: int) -> torch.Tensor:
 
 def _boxes(runs: Runs, dense: torch.Tensor, count: int) -> torch.Tensor:
     keys = _keys(runs, dense, count)
-    x = runs.starts % max(1, runs.width)
-    y = (runs.starts // max(1, runs.width)) % max(1, runs.height)
+    row = runs.starts // max(1, runs.width)
+    x = runs.starts - row * runs.width
+    y = row if runs.maps == 1 else row % max(1, runs.height)
     # One reduction for all four sides: the maxima as minima of negatives.
     ends = torch.stack([x, y, -(x + runs.lengths), -(y + 1)], dim=-1)
     boxes = torch.zeros((runs.maps * (count + 1), 4), dtype=torch.int64, device=dense.device)

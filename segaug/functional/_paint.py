@@ -42,12 +42,14 @@ def paint_values(values: torch.Tensor, labels: torch.Tensor, segments: torch.Ten
     shown = (present[..., :, None] == labels[..., None, :]) & (labels >= 0)[..., None, :]
     token = torch.where(shown.any(-1), shown.to(torch.uint8).argmax(-1), shown.to(torch.uint8)[..., :1, :].argmax(-1))
     has_token = shown.any(-1) | shown[..., :1, :].any(-1)
-    flat_values = values.reshape(leading.numel(), labels.shape[-1], -1)
+    flat_values = values.reshape(leading.numel(), labels.shape[-1], extra.numel())
     if not labels.shape[-1]:
         return values.new_zeros((*segments.shape, *extra))
-    picked = flat_values.gather(1, token.reshape(leading.numel(), -1, 1).expand(-1, -1, flat_values.shape[-1]))
-    picked = picked * has_token.reshape(leading.numel(), -1, 1)
-    index = dense.reshape(leading.numel(), -1, 1).expand(-1, -1, flat_values.shape[-1])
+    picked = flat_values.gather(
+        1, token.reshape(leading.numel(), present.shape[-1], 1).expand(-1, -1, flat_values.shape[-1])
+    )
+    picked = picked.masked_fill(~has_token.reshape(leading.numel(), present.shape[-1], 1), 0)
+    index = dense.reshape(leading.numel(), segments.shape[-2:].numel(), 1).expand(-1, -1, flat_values.shape[-1])
     return picked.gather(1, index).view(*segments.shape, *extra)
 
 

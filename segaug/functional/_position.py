@@ -6,7 +6,7 @@ from segaug._checks import check_choice, describe
 
 __all__ = ["jitter_positions"]
 
-# Boxes keep a side, and areas a value, of at least this: a tenth of a pixel on a canvas of 10,000.
+# Boxes keep a side, and areas a value, of at least this (a tenth of a pixel on a canvas of 10,000) or what they had.
 _SMALLEST = 1e-5
 
 
@@ -58,7 +58,7 @@ def jitter_positions(
         # A box that the noise has folded up keeps a side, so that it is never taken for padding.
         low = torch.minimum(low, 1.0 - torch.full_like(low, _SMALLEST))
         new_boxes = torch.cat([low, torch.maximum(high, low + _SMALLEST)], dim=-1)
-        new_areas = (areas + area_noise).clamp_(_SMALLEST, 1.0)
+        new_areas = (areas + area_noise).clamp_(max=1.0)
     else:
         side = high - low
         # The largest factor that the canvas has room for, and that the area, a share of the canvas, has room for.
@@ -68,5 +68,7 @@ def jitter_positions(
         center = (low + high) * 0.5 + box_noise[..., :2]
         low = torch.minimum((center - side * 0.5).clamp_(min=0.0), 1.0 - side)
         new_boxes = torch.cat([low, (low + side).clamp_(max=1.0)], dim=-1)
-        new_areas = (areas * growth.square()).clamp_(_SMALLEST, 1.0)
+        new_areas = (areas * growth.square()).clamp_(max=1.0)
+    # Below the smallest there are single pixels of large pictures: no noise must not change them.
+    new_areas = torch.maximum(new_areas, areas.clamp(max=_SMALLEST))
     return torch.where(is_place[..., None], new_boxes, boxes), torch.where(is_place, new_areas, areas)

@@ -2,7 +2,7 @@
 
 import torch
 
-__all__ = ["fixed_point_resize", "resize_weights"]
+__all__ = ["fixed_point_resize", "resize_weights", "to_fixed_point"]
 
 
 def resize_weights(
@@ -36,20 +36,20 @@ def resize_weights(
     return weights.div_(weights.sum(-1, keepdim=True))
 
 
-def fixed_point_resize(pixels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Resize the last axis of whole levels as torch does uint8 on the CPU: weights of 16 bits, the result rounded.
+def to_fixed_point(weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Round weights as torch does to resize uint8 on the CPU: to whole numbers of at most 15 bits.
 
     Args:
-        pixels: (K, R, in_size) float64, whole numbers from 0 to 255.
         weights: (K, out_size, in_size) float64, from :func:`resize_weights`.
 
     Returns:
-        (K, R, out_size) float64, whole numbers from 0 to 255.
+        Whole weights (K, out_size, in_size), and the whole number that stands for 1, (K, 1, 1), a power of two. Both
+        float32 if sums of 255 times the weights are exact in it, else float64.
 
     Example:
-        >>> weights = resize_weights(torch.tensor([0]), torch.tensor([2]), 2, 1, torch.float64)
-        >>> fixed_point_resize(torch.tensor([[[10.0, 21.0]]], dtype=torch.float64), weights).item()
-        16.0
+        >>> whole, one = to_fixed_point(resize_weights(torch.tensor([0]), torch.tensor([2]), 2, 1, torch.float64))
+        >>> (whole / one).tolist()
+        [[[0.5, 0.5]]]
     """
     # As many bits behind the point as the largest weight leaves room for.
     bits = torch.arange(1, 23, device=weights.device, dtype=torch.float64)
@@ -58,4 +58,25 @@ def fixed_point_resize(pixels: torch.Tensor, weights: torch.Tensor) -> torch.Ten
     precision = torch.where(too_large.any(-1), too_large.to(torch.uint8).argmax(-1), 22)
     one = precision.double().exp2()[:, None, None]
     whole = (weights * one + 0.5).floor()
-    return torch.bmm(pixels, whole.transpose(1, 2)).add_(one * 0.5).div_(one).floor_().clamp_(0, 255)
+    if not len(one) or float(one.max()) <= 2**16:
+        return whole.float(), one.float()
+    return whole, one
+
+
+def fixed_point_resize(pixels: torch.Tensor, whole: torch.Tensor, one: torch.Tensor) -> torch.Tensor:
+    """Resize the last axis of whole levels with weights of :func:`to_fixed_point`, and round.
+
+    Args:
+        pixels: (K, R, in_size), whole numbers from 0 to 255, in the dtype of ``whole``.
+        whole: (K, out_size, in_size).
+        one: (K, 1, 1).
+
+    Returns:
+        (K, R, out_size), whole numbers from 0 to 255.
+
+    Example:
+        >>> whole, one = to_fixed_point(resize_weights(torch.tensor([0]), torch.tensor([2]), 2, 1, torch.float64))
+        >>> fixed_point_resize(torch.tensor([[[10.0, 21.0]]]), whole, one).item()
+        16.0
+    """
+    return torch.bmm(pixels, whole.transpose(1, 2)).add_(one * 0.5).mul_(1.0 / one).floor_().clamp_(0, 255)

@@ -1,8 +1,11 @@
 """Cut all segments out of a picture and resize each to the same small size, for all segments at once."""
 
+import math
+from functools import lru_cache
+
 import torch
 
-from segaug._checks import describe
+from segaug._checks import SUPPORTED_CHANNELS, check_int, describe
 from segaug.functional._labels import relabel, segment_table
 from segaug.functional._resample import resize_weights
 
@@ -10,6 +13,10 @@ __all__ = ["cut_segments", "tokenize", "tokenize_masks"]
 
 # Float values that one group of crops may take: 64 MiB.
 _GROUP_VALUES = 2**24
+# A further group takes about as long as this many pixels more.
+_PIXELS_PER_GROUP = 15_000
+# Weights for all lengths up to this are kept: 4 MiB for patches of 16 pixels.
+_LONGEST_IN_BANK = 256
 
 
 def tokenize(
@@ -32,7 +39,8 @@ def tokenize(
         fields of :class:`~segaug.SegmentTokens`, padded to the image with the most tokens.
 
     Raises:
-        ValueError: If the shapes do not fit together.
+        TypeError: If the image is neither uint8 nor float, or the labels are not integers.
+        ValueError: If the shapes do not fit together, there are not 1 or 3 channels, or a number is out of range.
 
     Example:
         >>> image = torch.full((3, 4, 8), 200, dtype=torch.uint8)
@@ -46,6 +54,7 @@ def tokenize(
         raise ValueError(
             f"image (..., C, H, W) and labels (..., H, W) must fit together, got {describe(image)} and {describe(labels)}"
         )
+    _check_options(image, size, max_segments)
     values, counts, boxes = segment_table(labels)
     segments = labels.long()
     if values.shape[-1] > max_segments:
@@ -81,7 +90,8 @@ def tokenize_masks(
         As :func:`tokenize`.
 
     Raises:
-        ValueError: If the shapes do not fit together.
+        TypeError: If the image is neither uint8 nor float, or the masks are not bool.
+        ValueError: If the shapes do not fit together, there are not 1 or 3 channels, or a number is out of range.
 
     Example:
         >>> image = torch.full((3, 4, 8), 200, dtype=torch.uint8)
@@ -93,6 +103,9 @@ def tokenize_masks(
         raise ValueError(
             f"image (C, H, W) and masks (M, H, W) must fit together, got {describe(image)} and {describe(masks)}"
         )
+    if masks.dtype != torch.bool:
+        raise TypeError(f"masks must be bool, got {describe(masks)}")
+    _check_options(image, size, max_segments)
     height, width = image.shape[-2:]
     counts = masks.sum((-2, -1))
     kept = torch.argsort(counts, descending=True, stable=True)[:max_segments].sort().values
@@ -111,6 +124,15 @@ def tokenize_masks(
         slots = torch.cat([slots, torch.where(has_pixels[-1:] < 0, -1, len(masks) - 1)])
     patches, alpha = cut_segments(image, masks, slots, boxes, size)
     return patches, alpha, _unit_boxes(boxes, values, image.shape[-2:]), _unit_areas(areas, image), values
+
+
+def _check_options(image: torch.Tensor, size: int, max_segments: int) -> None:
+    check_int("size", size, minimum=1)
+    check_int("max_segments", max_segments, minimum=1)
+    if image.dtype != torch.uint8 and not image.is_floating_point():
+        raise TypeError(f"image must be uint8 or float in [0, 1], got {describe(image)}")
+    if image.shape[-3] not in SUPPORTED_CHANNELS:
+        raise ValueError(f"image must have 1 or 3 channels, got {describe(image)}")
 
 
 def cut_segments(
@@ -140,81 +162,148 @@ def cut_segments(
     """
     leading = slots.shape[:-1]
     channels, height, width = image.shape[-3:]
+    device = image.device
+    work = torch.float64 if image.dtype == torch.float64 else torch.float32
     wanted, corners = slots.reshape(-1), boxes.reshape(-1, 4)
-    # Where each token's picture, or mask, starts in the flattened ones.
-    picture = torch.arange(leading.numel(), device=slots.device).repeat_interleave(slots.shape[-1]) * (height * width)
-    pixels, work = _interleave(image), _work_dtype(image)
-    member = segments.reshape(-1)
     used = (wanted >= 0).nonzero().squeeze(1)
-    out = torch.zeros((len(wanted), channels + 1, size, size), dtype=work, device=image.device)
-    sides = (corners[used, 2:] - corners[used, :2]).cpu()
-    for group, (crop_width, crop_height) in _groups(sides, channels + 1):
-        index = used[group.to(used.device)]
-        count = len(index)
-        x1, y1, x2, y2 = corners[index].unbind(-1)
-        y = (y1[:, None] + torch.arange(crop_height, device=index.device)).clamp_(max=height - 1)
-        x = (x1[:, None] + torch.arange(crop_width, device=index.device)).clamp_(max=width - 1)
-        place = (y * width)[:, :, None] + x[:, None, :]
-        if segments.dtype == torch.bool:
-            inside = member[place + (wanted[index] * (height * width))[:, None, None]]
-            place = place.view(-1)
+    sides = corners[:, 2:] - corners[:, :2]
+    order, groups = _groups(used.tolist(), sides.tolist())
+    if not groups:
+        shape = (*slots.shape, channels, size, size)
+        return image.new_zeros(shape), image.new_zeros((*slots.shape, size, size))
+    # Tokens of a group lie side by side from here on.
+    sort = torch.tensor(order, device=device)
+    own, sides = wanted.index_select(0, sort)[:, None], sides.index_select(0, sort)
+    # A crop may reach behind its box, even behind the picture: weights there are 0, so all that matters is that there
+    # is something to read.
+    tallest, widest = (max(shape[axis] for _, _, shape in groups) for axis in (1, 0))
+    pixels = _interleave(image, work, slack=tallest * width + widest)
+    is_map = segments.dtype != torch.bool
+    member = torch.nn.functional.pad(segments.reshape(-1), (0, tallest * width + widest))
+    if is_map and max(int(member.max()), int(own.max())) < 2**31:
+        member, own = member.to(torch.int32), own.to(torch.int32)
+    start = corners[:, 1] * width + corners[:, 0]
+    picture = torch.arange(leading.numel(), device=device).repeat_interleave(slots.shape[-1]) * (height * width)
+    pixel_start = (start + picture).index_select(0, sort)[:, None]
+    member_start = pixel_start if is_map else (start + wanted * (height * width)).index_select(0, sort)[:, None]
+    along = torch.arange(max(tallest, widest), device=device)
+    # Columns first, so that each pass of the resize sums up neighbours in memory.
+    tiles = torch.empty((len(order), size, size * 4), dtype=work, device=device)
+    for first, last, (crop_width, crop_height) in groups:
+        count, rows = last - first, along[:crop_height] * width
+        place = ((pixel_start[first:last] + rows)[:, :, None] + along[:crop_width]).view(-1)
+        if is_map:
+            inside = (member.index_select(0, place).view(count, -1) == own[first:last]).view(-1)
         else:
-            place = place.add_(picture[index, None, None]).view(-1)
-            inside = torch.take(member, place).view(count, -1) == wanted[index, None]
-        crops = _gather(pixels, place, inside.view(-1), work)
-        start = torch.zeros_like(x1)
-        down = resize_weights(start, y2 - y1, crop_height, size).to(work)
-        across = resize_weights(start, x2 - x1, crop_width, size).to(work)
-        lines = torch.bmm(down, crops.view(count, crop_height, -1))
-        lines = lines.view(count, size, crop_width, -1).transpose(1, 2)
-        tiles = torch.bmm(across, lines.reshape(count, crop_width, -1))
-        out[index] = tiles.view(count, size, size, -1).permute(0, 3, 2, 1)[:, : channels + 1]
-    full = 255 if image.dtype == torch.uint8 else 1
+            inside = member.index_select(
+                0, ((member_start[first:last] + rows)[:, :, None] + along[:crop_width]).view(-1)
+            )
+        crops = _gather(pixels, place, inside, work).view(count, crop_height, crop_width * 4)
+        lines = torch.bmm(_crop_weights(sides[first:last, 1], crop_height, size, work), crops)
+        lines = _swap_pixels(lines.view(count, size, crop_width, 4))
+        torch.bmm(_crop_weights(sides[first:last, 0], crop_width, size, work), lines, out=tiles[first:last])
     if image.dtype == torch.uint8:
-        out.round_()
-    out = out.clamp_(0, full).to(image.dtype).view(*slots.shape, channels + 1, size, size)
+        tiles.round_()
+    else:
+        # The weights add up to 1 only nearly; full coverage is full.
+        tiles = torch.where(tiles > 1.0 - 1e-6, 1.0, tiles)
+    unsorted = torch.zeros((len(wanted), size, size * 4), dtype=image.dtype, device=device)
+    unsorted.index_copy_(0, sort, tiles.to(image.dtype))
+    out = unsorted.view(*slots.shape, size, size, 4).transpose(-3, -2).movedim(-1, -3)
     return out[..., :channels, :, :].contiguous(), out[..., channels, :, :].contiguous()
 
 
-def _work_dtype(image: torch.Tensor) -> torch.dtype:
-    return torch.float64 if image.dtype == torch.float64 else torch.float32
+def _interleave(image: torch.Tensor, work: torch.dtype, slack: int) -> torch.Tensor:
+    """Lay a picture out so that one gather moves whole pixels of four values: colour, then full coverage.
 
-
-def _interleave(image: torch.Tensor) -> torch.Tensor:
-    """Lay a picture out so that one gather moves whole pixels: colour, then full coverage.
-
-    uint8: (pixels,) int32, four bytes each, the coverage in the byte behind the colour. Float: (pixels, C + 1).
+    uint8: (pixels + slack,) int32, a byte a value. Float: (pixels + slack, 4).
     """
     channels = image.shape[-3]
-    if image.dtype == torch.uint8:
-        rows = torch.full((*image.shape[:-3], *image.shape[-2:], 4), 255, dtype=torch.uint8, device=image.device)
-        rows[..., :channels] = image.movedim(-3, -1)
-        return rows.view(torch.int32).reshape(-1)
-    shape = (*image.shape[:-3], *image.shape[-2:], channels + 1)
-    rows = torch.ones(shape, dtype=_work_dtype(image), device=image.device)
-    rows[..., :channels] = image.movedim(-3, -1)
-    return rows.view(-1, channels + 1)
+    count = image.numel() // channels
+    levels = image.dtype == torch.uint8
+    rows = torch.full(
+        (count + slack, 4), 255 if levels else 1, dtype=torch.uint8 if levels else work, device=image.device
+    )
+    rows[:count, :channels] = image.movedim(-3, -1).reshape(-1, channels)
+    return rows.view(torch.int32).view(-1) if levels else rows
 
 
 def _gather(pixels: torch.Tensor, place: torch.Tensor, inside: torch.Tensor, work: torch.dtype) -> torch.Tensor:
-    """Fetch pixels, black where not ``inside``: (places, 4 or C + 1)."""
+    """Fetch pixels, black where not ``inside``: (places, 4)."""
     if pixels.ndim == 1:
-        return torch.take(pixels, place).mul_(inside).view(torch.uint8).to(work)
+        return pixels.index_select(0, place).mul_(inside).view(torch.uint8).to(work)
     return pixels.index_select(0, place).mul_(inside[:, None])
 
 
-def _groups(sides: torch.Tensor, channels: int) -> list[tuple[torch.Tensor, tuple[int, int]]]:
-    """Split crops into groups of like size: indices, and the width and height that hold all of a group."""
-    longest = sides.amax(-1) if len(sides) else sides.new_zeros(0)
-    # Steps of a factor of 1.5; everything up to 16 pixels is one group.
-    step = (longest.clamp(min=16).double() / 16).log2().div(0.585).ceil().long()
+def _swap_pixels(lines: torch.Tensor) -> torch.Tensor:
+    """(K, P, W, 4) to (K, W, P * 4), moving pixels whole where a dtype is as wide as one."""
+    count, size, width, _ = lines.shape
+    if lines.dtype == torch.float32:
+        return (
+            lines.view(torch.complex128)
+            .squeeze(-1)
+            .transpose(1, 2)
+            # contiguous() would leave the strides as they are where there is one row or column.
+            .clone(memory_format=torch.contiguous_format)
+            .view(torch.float32)
+            .view(count, width, -1)
+        )
+    return lines.transpose(1, 2).reshape(count, width, size * 4)
+
+
+def _crop_weights(length: torch.Tensor, longest: int, size: int, work: torch.dtype) -> torch.Tensor:
+    """Weights (K, size, longest) that resize the first ``length`` pixels of each crop."""
+    if longest > _LONGEST_IN_BANK:
+        return resize_weights(torch.zeros_like(length), length, longest, size, work)
+    # They depend on the length alone, so they are kept; a power of two, so that few banks are made.
+    bank = _weight_bank(1 << max(4, (longest - 1).bit_length()), size, work, length.device)
+    return bank.index_select(0, length)[..., :longest]
+
+
+@lru_cache(maxsize=16)
+def _weight_bank(longest: int, size: int, work: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Weights for every length up to ``longest``: (longest + 1, size, longest)."""
+    lengths = torch.arange(longest + 1, device=device).clamp_(min=1)
+    return resize_weights(torch.zeros_like(lengths), lengths, longest, size, work)
+
+
+def _groups(used: list[int], sides: list[list[int]]) -> tuple[list[int], list[tuple[int, int, tuple[int, int]]]]:
+    """Split crops into groups of like size, so that padded pixels plus the cost of a group add up to the least.
+
+    Returns:
+        The order in which tokens of a group lie side by side; and for each group where it starts and ends in there,
+        and the width and height that hold all of it.
+    """
+    # Groups may start where the longer side takes a step of about a factor of 1.19.
+    steps: dict[int, list[int]] = {}
+    for i in used:
+        steps.setdefault(math.ceil(4 * math.log2(max(12, *sides[i]))), []).append(i)
+    keys = sorted(steps)
+    order = [i for key in keys for i in steps[key]]
+    frames = [
+        (len(steps[key]), max(sides[i][0] for i in steps[key]), max(sides[i][1] for i in steps[key])) for key in keys
+    ]
+    best: list[tuple[float, list[tuple[int, int, int]]]] = [(0.0, [])]
+    for end in range(1, len(frames) + 1):
+        count = wide = tall = 0
+        choices = []
+        for begin in range(end - 1, -1, -1):
+            more, width, height = frames[begin]
+            count, wide, tall = count + more, max(wide, width), max(tall, height)
+            if begin < end - 1 and count * wide * tall * 4 > _GROUP_VALUES:
+                break
+            cost, before = best[begin]
+            choices.append((cost + count * wide * tall + _PIXELS_PER_GROUP, [*before, (count, wide, tall)]))
+        best.append(min(choices))
     groups = []
-    for key in torch.unique(step):
-        members = (step == key).nonzero().squeeze(1)
-        width, height = sides[members].amax(0).tolist()
-        most = max(1, _GROUP_VALUES // (width * height * channels))
-        groups.extend((part, (width, height)) for part in members.split(most))
-    return groups
+    first = 0
+    for count, wide, tall in best[-1][1]:
+        # Many crops as large as the picture, one mask each, do not fit into memory together.
+        most = max(1, _GROUP_VALUES // (wide * tall * 4))
+        for part in range(first, first + count, most):
+            groups.append((part, min(part + most, first + count), (wide, tall)))
+        first += count
+    return order, groups
 
 
 def _largest(areas: torch.Tensor, budget: int) -> torch.Tensor:

@@ -21,8 +21,9 @@ def collate(samples: Sequence[Any]) -> Any:
     """Stack samples into a batch, padding the tokens to the longest image of the batch.
 
     For ``DataLoader(collate_fn=collate)``. Tuples, lists and dicts are kept; :class:`SegmentTokens` (N, ...) become
-    (B, N_max, ...), where padded slots have label -1 and hold zeros; tv_tensors keep their type; anything else goes
-    through torch's ``default_collate``.
+    (B, N_max, ...), where padded slots have label -1 and hold zeros; tv_tensors are stacked and keep their type, but
+    bounding boxes and key points become a list, one entry per image; anything else goes through torch's
+    ``default_collate``.
 
     Args:
         samples: One or more samples of the same structure.
@@ -31,7 +32,7 @@ def collate(samples: Sequence[Any]) -> Any:
         The batch, in the structure of one sample.
 
     Raises:
-        ValueError: If there is no sample, or patches differ in channels, size or dtype.
+        ValueError: If there is no sample, patches differ in channels, size or dtype, or tv_tensors in shape.
         TypeError: If samples differ in structure.
 
     Example:
@@ -46,7 +47,7 @@ def collate(samples: Sequence[Any]) -> Any:
     if not samples:
         raise ValueError("samples must hold at least one sample, got none")
     first = samples[0]
-    if isinstance(first, SegmentTokens):
+    if any(isinstance(sample, SegmentTokens) for sample in samples):
         return _collate_tokens(samples)
     if isinstance(first, Mapping):
         if any(not isinstance(sample, Mapping) or sample.keys() != first.keys() for sample in samples):
@@ -59,7 +60,18 @@ def collate(samples: Sequence[Any]) -> Any:
         if isinstance(first, tuple):
             return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
         return parts
-    if isinstance(first, tv_tensors.TVTensor) and len({sample.shape for sample in samples}) == 1:
+    if isinstance(first, tv_tensors.TVTensor):
+        for sample in samples:
+            if type(sample) is not type(first):
+                raise TypeError(f"samples must all be {type(first).__name__}, got {describe(sample)}")
+        # Images differ in how many they have, and torchvision knows no batch of them.
+        if isinstance(first, tv_tensors.BoundingBoxes | tv_tensors.KeyPoints):
+            return list(samples)
+        for sample in samples:
+            if sample.shape != first.shape:
+                raise ValueError(
+                    f"samples must have one shape to be stacked, got {describe(first)} and {describe(sample)}"
+                )
         return tv_tensors.wrap(torch.stack([sample.as_subclass(torch.Tensor) for sample in samples]), like=first)
     return default_collate(list(samples))
 

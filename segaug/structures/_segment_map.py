@@ -30,7 +30,7 @@ class SegmentMap(tv_tensors.Mask):
 
     Raises:
         TypeError: If the labels are bool or float.
-        ValueError: If there are fewer than two dimensions, or a label is negative.
+        ValueError: If there are fewer than two dimensions, a label is negative, or a PIL image has several channels.
 
     Example:
         >>> SegmentMap([[0, 1, 1], [2, 2, 1]]).shape
@@ -40,13 +40,23 @@ class SegmentMap(tv_tensors.Mask):
     def __new__(cls, data: Any, *, device: torch.device | str | int | None = None) -> Self:
         """Check the labels and wrap them."""
         if isinstance(data, PIL.Image.Image):
+            if len(data.getbands()) != 1:
+                raise ValueError(
+                    f"data must be a PIL image with one channel, got mode {data.mode}; "
+                    "for COCO panoptic pictures: SegmentMap.from_coco_panoptic"
+                )
             data = np.array(data)
         if isinstance(data, np.ndarray):
             if data.dtype.kind not in "iu":
                 raise TypeError(f"data must hold integer labels, got {describe(data)}{_hint(data.dtype.kind == 'b')}")
             # A copy: torch cannot hold read-only or negatively strided arrays.
             data = torch.from_numpy(data.astype(np.int64))
-        labels = torch.as_tensor(data, device=device)
+        try:
+            labels = torch.as_tensor(data, device=device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            if isinstance(data, torch.Tensor):
+                raise
+            raise TypeError(f"data must hold integer labels of shape (..., H, W), got {describe(data)}") from error
         if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
             raise TypeError(f"data must hold integer labels, got {describe(labels)}{_hint(labels.dtype == torch.bool)}")
         if labels.ndim < 2:
@@ -158,7 +168,7 @@ def _hint(is_bool: bool) -> str:
 
 def check_masks(name: str, masks: Any) -> torch.Tensor:
     """Return (N, H, W) bool masks, or say what is wrong with ``masks``."""
-    if isinstance(masks, np.ndarray):
+    if isinstance(masks, np.ndarray) and masks.dtype.kind in "biuf":
         masks = torch.from_numpy(masks.copy())
     if not isinstance(masks, torch.Tensor):
         raise TypeError(f"{name} must be a tensor or an array of shape (N, H, W), got {describe(masks)}")
@@ -167,7 +177,7 @@ def check_masks(name: str, masks: Any) -> torch.Tensor:
         raise ValueError(f"{name} must have shape (N, H, W), got {describe(masks)}")
     if masks.dtype == torch.bool:
         return masks
-    if masks.is_floating_point() or masks.is_complex() or (masks.numel() and not (masks >> 1 == 0).all()):
+    if masks.is_floating_point() or masks.is_complex() or not ((masks == 0) | (masks == 1)).all():
         raise TypeError(f"{name} must be bool (or integers 0 and 1), got {describe(masks)}")
     return masks.bool()
 

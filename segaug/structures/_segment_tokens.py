@@ -1,9 +1,10 @@
 """SegmentTokens: the segments of an image, each as a small patch with a place."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
+import numpy as np
 import torch
 import torchvision.transforms.v2.functional as F
 from torch.utils import _pytree as pytree
@@ -82,11 +83,11 @@ class SegmentTokens:
                     f"got {describe(getattr(self, name))}"
                 )
         for name in ("boxes", "areas"):
-            if not getattr(self, name).is_floating_point():
+            if getattr(self, name).dtype != torch.float32:
                 raise TypeError(f"{name} must be float32, got {describe(getattr(self, name))}")
         if self.labels.dtype != torch.int64:
             raise TypeError(f"labels must be int64, got {describe(self.labels)}")
-        for name, kind in (("patches", TokenPatches), ("alpha", TokenAlpha), ("boxes", TokenBoxes)):
+        for name, kind in _KINDS.items():
             value = getattr(self, name)
             if type(value) is not kind:
                 object.__setattr__(self, name, value.as_subclass(kind))
@@ -128,16 +129,20 @@ class SegmentTokens:
         """Index the leading dimensions (..., N): an image of a batch, or some tokens of an image.
 
         Raises:
-            IndexError: If the token dimension would go: for one token use a slice.
+            IndexError: If the token dimension would go (for one token use a slice), or the index reaches further.
         """
-        labels = self.labels[index]
-        leading = labels.shape
-        if not leading or (self.labels.ndim == 1 and isinstance(index, int)):
-            raise IndexError("an index must leave the token dimension: for one token use tokens[i : i + 1]")
-        indexed = self._map(lambda leaf: leaf[index])
-        if indexed.patches.shape[-3:] != self.patches.shape[-3:] or indexed.patches.ndim != len(leading) + 3:
-            raise IndexError(f"an index may only reach the leading dimensions {tuple(self.labels.shape)}")
-        return indexed
+        items = _leading_index(index, self.labels)
+        return self._map(lambda leaf: leaf[items])
+
+    def __iter__(self) -> Iterator[Self]:
+        """Go through the images of a batch.
+
+        Raises:
+            TypeError: If these are the tokens of one image.
+        """
+        if self.labels.ndim == 1:
+            raise TypeError("SegmentTokens of one image are no sequence of images: for one token use tokens[i : i + 1]")
+        return (self[i] for i in range(len(self.labels)))
 
     def __repr__(self) -> str:
         patches = self.patches
@@ -149,12 +154,43 @@ class SegmentTokens:
         )
 
     def _map(self, function: Any) -> Self:
-        return cast(Self, pytree.tree_map(lambda leaf: _rewrap(function(leaf), leaf), self))
+        return cast(Self, pytree.tree_map(function, self))
 
 
-def _rewrap(output: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    # torch's operations on a tv_tensor return a plain tensor.
-    return output.as_subclass(type(like)) if type(output) is not type(like) else output
+_KINDS: dict[str, type[torch.Tensor]] = {"patches": TokenPatches, "alpha": TokenAlpha, "boxes": TokenBoxes}
+
+
+def _leading_index(index: Any, labels: torch.Tensor) -> tuple[Any, ...]:
+    """Write an index of ``labels`` (..., N) so that it means the same for fields with more dimensions behind."""
+    items = [_as_index(item) for item in (index if isinstance(index, tuple) else (index,))]
+    # How many dimensions each item takes away or picks from.
+    reach = [
+        item.ndim if isinstance(item, torch.Tensor) and item.dtype == torch.bool else int(not _adds_nothing(item))
+        for item in items
+    ]
+    if sum(reach) > labels.ndim:
+        raise IndexError(f"an index may only reach the leading dimensions {tuple(labels.shape)}, got {index!r}")
+    reaching = [item for item, count in zip(items, reach, strict=True) if count or item is Ellipsis]
+    last = reaching[-1] if reaching else Ellipsis
+    is_number = hasattr(last, "__index__") and not (isinstance(last, torch.Tensor) and last.ndim)
+    if is_number and (sum(reach) == labels.ndim or any(item is Ellipsis for item in items)):
+        raise IndexError("an index must leave the token dimension: for one token use tokens[i : i + 1]")
+    for i, item in enumerate(items):
+        if item is Ellipsis:
+            items[i : i + 1] = [slice(None)] * (labels.ndim - sum(reach))
+            break
+    return tuple(items)
+
+
+def _as_index(item: Any) -> Any:
+    if isinstance(item, list | np.ndarray):
+        return torch.as_tensor(item, dtype=None if len(item) else torch.int64)
+    return item
+
+
+def _adds_nothing(item: Any) -> bool:
+    """Whether an index reaches no dimension."""
+    return item is None or item is Ellipsis or isinstance(item, bool)
 
 
 def _flatten(tokens: SegmentTokens) -> tuple[list[Any], None]:
@@ -165,7 +201,9 @@ def _unflatten(leaves: Iterable[Any], context: None) -> SegmentTokens:
     # No checks: pytree also rebuilds with leaves that are no tensors.
     tokens = object.__new__(SegmentTokens)
     for field, leaf in zip(fields(SegmentTokens), leaves, strict=True):
-        object.__setattr__(tokens, field.name, leaf)
+        # torch's operations, and v2.ToPureTensor, return plain tensors; v2's flips tell the fields apart by their type.
+        wrapped = leaf.as_subclass(_KINDS[field.name]) if type(leaf) is torch.Tensor and field.name in _KINDS else leaf
+        object.__setattr__(tokens, field.name, wrapped)
     patches, alpha = tokens.patches, tokens.alpha
     if isinstance(patches, torch.Tensor) and isinstance(alpha, torch.Tensor) and patches.dtype != alpha.dtype:
         # v2.ToDtype converts images and leaves masks; alpha is coverage, and keeps the dtype and range of patches.

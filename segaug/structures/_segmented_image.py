@@ -78,6 +78,9 @@ def _move(leaf: Any, device: torch.device | str | int, non_blocking: bool) -> An
     return leaf.to(device=device, non_blocking=non_blocking) if isinstance(leaf, torch.Tensor) else leaf
 
 
+_KINDS: dict[str, type[torch.Tensor]] = {"image": tv_tensors.Image, "segments": SegmentMap}
+
+
 def _flatten(sample: SegmentedImage) -> tuple[list[Any], None]:
     return [sample.image, sample.segments], None
 
@@ -85,8 +88,10 @@ def _flatten(sample: SegmentedImage) -> tuple[list[Any], None]:
 def _unflatten(leaves: Iterable[Any], context: None) -> SegmentedImage:
     # No checks: pytree also rebuilds with leaves that are no tensors.
     sample = object.__new__(SegmentedImage)
-    for name, leaf in zip(("image", "segments"), leaves, strict=True):
-        object.__setattr__(sample, name, leaf)
+    for (name, kind), leaf in zip(_KINDS.items(), leaves, strict=True):
+        # torch's operations, and v2.ToPureTensor, return plain tensors; v2 tells image and map apart by their type.
+        wrapped = leaf.as_subclass(kind) if type(leaf) is torch.Tensor else leaf
+        object.__setattr__(sample, name, wrapped)
     return sample
 
 

@@ -45,7 +45,7 @@ APPEARANCE = (
     "rgb_to_grayscale",
     "solarize",
 )
-# "normalize" and "to_dtype" are inherited from Image; a flip also mirrors the boxes.
+# "normalize" is inherited from Image; a flip also mirrors the boxes; a new dtype goes to patches and alpha alike.
 ALLOWED = ("horizontal_flip", "normalize", "to_dtype", "vertical_flip")
 
 
@@ -85,6 +85,18 @@ def _register() -> None:
     ):
         for name in names:
             F.register_kernel(getattr(F, name), TokenPatches)(refuse(name, advice))
+
+    def convert(inpt: TokenPatches, dtype: torch.dtype = torch.float32, scale: bool = False) -> TokenPatches:
+        if dtype.is_floating_point != inpt.is_floating_point() and not scale:
+            raise ValueError("scale must be True to convert SegmentTokens between uint8 and float in [0, 1], got False")
+        return F.to_dtype_image(inpt.as_subclass(torch.Tensor), dtype, scale).as_subclass(TokenPatches)
+
+    def follow(inpt: TokenAlpha, *args: Any, **kwargs: Any) -> TokenAlpha:
+        # SegmentTokens brings alpha into the dtype of patches when it is put together again.
+        return inpt
+
+    F.register_kernel(F.to_dtype, TokenPatches)(convert)
+    F.register_kernel(F.to_dtype, TokenAlpha)(follow)
 
     for axis, name in enumerate(("horizontal_flip", "vertical_flip")):
 

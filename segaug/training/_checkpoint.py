@@ -65,7 +65,7 @@ def save_checkpoint(
     safetensors = require("safetensors.torch", extra="train")
     tensors = {_MODEL + name: tensor for name, tensor in model.state_dict().items()}
     if optimizer is not None:
-        names = {parameter: name for name, parameter in model.named_parameters()}
+        names = _names(model)
         for parameter, state in optimizer.state.items():
             for key, value in state.items():
                 if not isinstance(value, torch.Tensor):
@@ -104,7 +104,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     # safetensors has an exception of its own, and a file of anything else fails in any of these ways.
     except Exception as error:
         raise ValueError(f"{path} is damaged, or no checkpoint of segaug: {error}") from error
-    model, optimizer = {}, {}
+    model: dict[str, torch.Tensor] = {}
+    optimizer: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith(_MODEL):
             model[name.removeprefix(_MODEL)] = tensor
@@ -149,7 +150,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, checkpoin
     """
     if not checkpoint.optimizer:
         raise ValueError(f"{checkpoint.path} holds no state of an optimizer, only a model")
-    names = {parameter: name for name, parameter in model.named_parameters()}
+    names = _names(model)
     state, number = {}, 0
     # torch numbers the parameters through the groups.
     for group in optimizer.param_groups:
@@ -158,6 +159,10 @@ def load_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, checkpoin
                 state[number] = checkpoint.optimizer[names[parameter]]
             number += 1
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _names(model: nn.Module) -> dict[torch.Tensor, str]:
+    return {parameter: name for name, parameter in model.named_parameters()}
 
 
 def _shape(tensor: torch.Tensor | None) -> str:

@@ -11,8 +11,7 @@ from torch.utils.data import DataLoader
 
 from segaug._checks import check_int, check_number, check_probability
 from segaug._optional import require
-from segaug.data import AugmentedTokens, TokenBatches, TokenSet, seeded
-from segaug.structures import SegmentTokens, collate
+from segaug.data import Batch, BatchedTokens, BatchOrder, TokenSet, seeded
 from segaug.training._checkpoint import load_model, load_optimizer, save_checkpoint
 from segaug.training._metrics import Meter
 from segaug.training._optim import learning_rate, make_optimizer
@@ -69,8 +68,8 @@ def fit(
         label_smoothing: Probability that is spread over all classes (arXiv 1512.00567).
         clip_norm: Longest gradient; a longer one is shortened to it.
         seed: Decides the order and all draws of the training; the model's weights are the caller's.
-        workers: Processes that read or augment images, where that is done: ``recipe.image``, or tokens that do not fit in
-            memory.
+        workers: Processes that make and augment batches; 0 does it in this one. None are started where there is
+            nothing to do for them.
         device: Where the model runs.
         settings: What else decides the run, as JSON can hold it. It is kept in the checkpoints, and a run that is resumed
             must have the same.
@@ -105,6 +104,8 @@ def fit(
         "label_smoothing": label_smoothing,
         "clip_norm": clip_norm,
         "seed": seed,
+        "classes": train.classes,
+        "images": [len(train), len(val)],
     }
     device = torch.device(device)
     model.to(device)
@@ -116,28 +117,32 @@ def fit(
         load_optimizer(optimizer, model, run.resumed)
         history = run.resumed.meta["history"]
 
-    batches = TokenBatches(train.lengths, batch_size, seed=seed, numbered=recipe.image is not None)
-    source = train if recipe.image is None else AugmentedTokens(train, recipe.image, seed=seed)
-    loader = _loader(source, batches, 0 if recipe.image is None and train.in_memory else workers, device)
+    # Where there is a GPU the batched kernels run there.
+    on_device = recipe.tokens if device.type == "cuda" else None
+    in_loader = recipe.tokens if on_device is None else None
+    order = BatchOrder(train.lengths, batch_size, seed=seed)
+    batches = BatchedTokens(train, image=recipe.image, transform=in_loader, seed=seed)
+    is_quick = train.in_memory and recipe.image is None and in_loader is None
+    loader = _loader(batches, order, 0 if is_quick else workers, device)
     # No gradients are kept, so four times the images fit.
-    val_batches = TokenBatches(val.lengths, 4 * batch_size, shuffle=False)
-    val_loader = _loader(val, val_batches, 0 if val.in_memory else workers, device)
+    val_order = BatchOrder(val.lengths, 4 * batch_size, shuffle=False)
+    val_loader = _loader(BatchedTokens(val), val_order, 0 if val.in_memory else workers, device)
     if not history:
-        _picture(run, train, loader, recipe, seed)
-    steps = epochs * len(batches)
+        _picture(run, train, next(iter(order)), recipe, seed)
+    steps = epochs * len(order)
     for epoch in range(len(history), epochs):
-        batches.epoch = epoch
+        order.epoch = epoch
         meter = Meter()
         bar = _bar(loader, f"epoch {epoch + 1}/{epochs}", progress)
         model.train()
         for step, (tokens, targets) in enumerate(bar):
-            rate = learning_rate(epoch * len(batches) + step, steps, lr=lr, warmup=round(warmup * steps))
+            rate = learning_rate(epoch * len(order) + step, steps, lr=lr, warmup=round(warmup * steps))
             for group in optimizer.param_groups:
                 group["lr"] = rate
             with seeded(seed, epoch, step):
                 tokens, targets = tokens.to(device, non_blocking=True), targets.to(device, non_blocking=True)
-                if recipe.tokens is not None:
-                    tokens = recipe.tokens(tokens)
+                if on_device is not None:
+                    tokens = on_device(tokens)
                 logits = model(tokens)
                 loss = F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
                 optimizer.zero_grad(set_to_none=True)
@@ -182,7 +187,7 @@ def evaluate(model: nn.Module, loader: Any, *, device: torch.device | str = "cpu
         The sums.
 
     Example:
-        >>> from segaug import Grid, Segment, Tokenize
+        >>> from segaug import Grid, Segment, Tokenize, collate
         >>> from segaug.models import SViT
         >>> tokens = Tokenize()(Segment(Grid(2, 2))(torch.zeros(3, 32, 32, dtype=torch.uint8)))
         >>> model = SViT(2, embed_dim=8, depth=1, num_heads=1)
@@ -199,12 +204,12 @@ def evaluate(model: nn.Module, loader: Any, *, device: torch.device | str = "cpu
     return meter
 
 
-def _loader(dataset: Any, batches: TokenBatches, workers: int, device: torch.device) -> Any:
+def _loader(batches: BatchedTokens, order: BatchOrder, workers: int, device: torch.device) -> Any:
     return DataLoader(
-        dataset,
-        batch_sampler=batches,
+        batches,
+        sampler=order,
+        batch_size=None,
         num_workers=workers,
-        collate_fn=collate,
         persistent_workers=workers > 0,
         pin_memory=device.type == "cuda",
         # The loader draws a seed for its workers; not from the caller's generator.
@@ -214,7 +219,6 @@ def _loader(dataset: Any, batches: TokenBatches, workers: int, device: torch.dev
 
 def _compare(run: RunFolder, settings: Mapping[str, Any]) -> None:
     there = run.settings
-    # Through JSON, as the settings there have been: tuples are lists then.
     differing = [
         f"{name} was {there.get(name)!r} and is {settings.get(name)!r}"
         for name in sorted({*there, *settings} - set(_MAY_CHANGE))
@@ -227,14 +231,11 @@ def _compare(run: RunFolder, settings: Mapping[str, Any]) -> None:
         raise ValueError(f"epochs must be at least {done}, which the run in {run.folder} has done, got {epochs}")
 
 
-def _picture(run: RunFolder, train: TokenSet, loader: Any, recipe: Recipe, seed: int) -> None:
-    """Draw the first images of the first batch, before and after augmentation."""
-    numbers = next(iter(loader.batch_sampler))[:4]
-    before, targets = collate([train[number] for number in numbers])
-    after: SegmentTokens = collate([loader.dataset[number] for number in numbers])[0]
-    if recipe.tokens is not None:
-        with seeded(seed, 0, 0):
-            after = recipe.tokens(after)
+def _picture(run: RunFolder, train: TokenSet, batch: Batch, recipe: Recipe, seed: int) -> None:
+    """Draw the first images of a batch, before and after augmentation."""
+    few = batch._replace(indices=batch.indices[:4])
+    before, targets = BatchedTokens(train)[few]
+    after, _ = BatchedTokens(train, image=recipe.image, transform=recipe.tokens, seed=seed)[few]
     run.write("tokens.png", draw_tokens(before, after, classes=[train.classes[target] for target in targets.tolist()]))
 
 

@@ -37,7 +37,8 @@ def make_optimizer(model: nn.Module, *, lr: float = 1e-3, weight_decay: float = 
     """
     check_number("lr", lr, minimum=0.0)
     check_number("weight_decay", weight_decay, minimum=0.0)
-    decayed, others = [], []
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             is_matrix = parameter.ndim > 1 and name.rpartition(".")[2] not in _NO_DECAY

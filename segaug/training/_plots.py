@@ -34,7 +34,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     # A single epoch would be a line without length.
     marker = "o" if len(epochs) < 15 else None
     for panel, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for split, label in (("train", "training (augmented)"), ("val", "validation")):
+        for split, label in (("train", "training"), ("val", "validation")):
             panel.plot(epochs, [line[f"{split}_{name}"] for line in history], marker=marker, ms=3, label=label)
         panel.set_xlabel("epoch")
         panel.set_title(name)
@@ -69,6 +69,7 @@ def draw_tokens(
     check_int("images", images, minimum=1)
     check_int("columns", columns, minimum=1)
     images = min(images, len(before.labels))
+    columns = max(1, min(columns, before.num_tokens))
     figure = _figure(2.0 + 0.5 * columns, 1.35 * images)
     grid = figure.subplots(images, 2, squeeze=False, width_ratios=(1, 0.42 * columns))
     for image, (boxes, tokens) in enumerate(grid):

@@ -6,7 +6,7 @@ import torch
 
 from segaug._checks import check_flag, check_int, check_unit_range
 from segaug.functional import tokenize, tokenize_masks
-from segaug.structures import SegmentedImage, SegmentTokens
+from segaug.structures import SegmentedImage, SegmentMap, SegmentTokens
 from segaug.structures._segment_map import check_masks
 from segaug.structures._segmented_image import as_image
 from segaug.transforms._base import SegmentTransform
@@ -50,6 +50,8 @@ class Tokenize(SegmentTransform):
         """Tokenise one image."""
         options: dict[str, Any] = {"max_segments": self.max_segments, "background": self.background}
         if isinstance(inpt, SegmentedImage):
+            # Checked again: transforms rebuild the pair from its parts, v2.ToPILImage or a user's own may change either.
+            inpt = SegmentedImage(inpt.image, inpt.segments)
             image, segments = inpt.image.as_subclass(torch.Tensor), inpt.segments.as_subclass(torch.Tensor)
             check_unit_range("image", image)
             return SegmentTokens(*tokenize(image, segments, self.size, **options))
@@ -58,4 +60,6 @@ class Tokenize(SegmentTransform):
         return SegmentTokens(*tokenize_masks(image, masks, self.size, **options))
 
     def _join(self, image: Any, segments: torch.Tensor) -> Any:
+        if isinstance(segments, SegmentMap):
+            return SegmentedImage(image, segments)
         return (image, segments) if segments.ndim == 3 else super()._join(image, segments)

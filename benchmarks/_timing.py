@@ -1,0 +1,38 @@
+"""Time ways of doing the same thing side by side, in turn, so that the machine's moods reach all of them alike."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib import metadata
+
+import torch
+
+
+def print_machine() -> None:
+    """Say what the figures were measured on."""
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "torchvision"))
+    print(f"{platform.machine()}, {torch.get_num_threads()} thread(s), Python {platform.python_version()}, {versions}")
+
+
+def compare(title: str, ways: dict[str, Callable[[], object]], *, rounds: int = 15, warmup: int = 2) -> None:
+    """Print median, quartiles and the ratio to the first way, of ``rounds`` interleaved runs."""
+    for way in ways.values():
+        for _ in range(warmup):
+            way()
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            times[name].append((time.perf_counter() - start) * 1e3)
+    first = next(iter(ways))
+    print(f"\n{title} ({rounds} rounds, in turn)")
+    print(f"{'way':<52}{'median ms':>11}{'quartiles':>18}{'ratio':>8}{'of pairs':>16}")
+    for name, values in times.items():
+        low, median, high = statistics.quantiles(values, n=4)
+        ratios = [a / b for a, b in zip(values, times[first], strict=True)]
+        ratio_low, ratio, ratio_high = statistics.quantiles(ratios, n=4)
+        print(
+            f"{name:<52}{median:>11.2f}{f'{low:.2f} .. {high:.2f}':>18}{ratio:>8.1f}{f'{ratio_low:.1f} .. {ratio_high:.1f}':>16}"
+        )

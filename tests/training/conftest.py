@@ -1,0 +1,26 @@
+import pytest
+
+from segaug import Tokenize
+from segaug.data import SceneImages, Scenes, TokenDataset, load_tokens, seeded
+from segaug.models import SViT
+
+
+@pytest.fixture(scope="session")
+def token_sets():
+    """Tokens of a few scenes, to train on and to validate on."""
+
+    def load(n, seed):
+        return load_tokens(TokenDataset(SceneImages(Scenes("majority", n, size=64, seed=seed)), None, Tokenize(size=8)))
+
+    return load(20, 0), load(12, 1)
+
+
+@pytest.fixture
+def make_model():
+    """``make_model()``: a model for them, always with the same weights."""
+
+    def make(**options):
+        with seeded(0):
+            return SViT(4, **{"patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2, **options})
+
+    return make

@@ -1,0 +1,50 @@
+import math
+
+import pytest
+import torch
+
+from segaug.models import SViT
+from segaug.training import learning_rate, make_optimizer
+
+
+def test_only_matrices_decay():
+    model = SViT(3, patch_size=4, embed_dim=8, depth=1, num_heads=1, position="table", num_positions=5)
+    optimizer = make_optimizer(model, lr=0.1, weight_decay=0.5)
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    decayed, others = ({names[p] for p in group["params"]} for group in optimizer.param_groups)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.5, 0.0]
+    assert decayed == {
+        "patch_embed.proj.weight",
+        "blocks.0.attn.qkv.weight",
+        "blocks.0.attn.proj.weight",
+        "blocks.0.mlp.fc1.weight",
+        "blocks.0.mlp.fc2.weight",
+        "head.weight",
+    }
+    assert {"cls_token", "pos_embed", "norm.weight", "head.bias"} < others
+    assert decayed | others == set(names.values())
+
+
+def test_frozen_parameters_are_left_out():
+    model = torch.nn.Linear(2, 3)
+    model.weight.requires_grad_(False)
+    assert [len(group["params"]) for group in make_optimizer(model).param_groups] == [0, 1]
+
+
+def test_warmup_and_cosine():
+    rates = [learning_rate(step, 100, lr=2.0, warmup=10) for step in range(100)]
+    assert rates[:3] == pytest.approx([0.2, 0.4, 0.6])
+    assert rates[9] == rates[10] == max(rates) == 2.0
+    assert rates[55] == pytest.approx(1.0)
+    assert all(a >= b for a, b in zip(rates[9:], rates[10:], strict=False))
+    assert 0 < rates[99] < 0.01
+    assert learning_rate(0, 1, lr=2.0, warmup=0) == 2.0
+    assert learning_rate(2, 3, lr=3.0, warmup=3) == 3.0
+    assert learning_rate(1, 4, lr=1.0, warmup=0) == pytest.approx(0.5 * (1 + math.cos(math.pi / 4)))
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match=r"lr must be at least 0\.0, got -1"):
+        make_optimizer(torch.nn.Linear(1, 1), lr=-1)
+    with pytest.raises(ValueError, match="steps must be at least 4, got 3"):
+        learning_rate(3, 3, lr=1.0, warmup=0)
