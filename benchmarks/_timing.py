@@ -33,6 +33,5 @@ def compare(title: str, ways: dict[str, Callable[[], object]], *, rounds: int = 
         low, median, high = statistics.quantiles(values, n=4)
         ratios = [a / b for a, b in zip(values, times[first], strict=True)]
         ratio_low, ratio, ratio_high = statistics.quantiles(ratios, n=4)
-        print(
-            f"{name:<52}{median:>11.2f}{f'{low:.2f} .. {high:.2f}':>18}{ratio:>8.1f}{f'{ratio_low:.1f} .. {ratio_high:.1f}':>16}"
-        )
+        spread, pairs = f"{low:.2f} .. {high:.2f}", f"{ratio_low:.1f} .. {ratio_high:.1f}"
+        print(f"{name:<52}{median:>11.2f}{spread:>18}{ratio:>8.1f}{pairs:>16}")

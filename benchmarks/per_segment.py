@@ -26,13 +26,13 @@ def main() -> None:
         "resized crop": [v2.RandomResizedCrop(16)],
         "colour jitter": [v2.ColorJitter(0.4, 0.4, 0.4, 0.1)],
     }
-    parts["flip + resized crop + colour jitter"] = sum(parts.values(), [])
+    parts["flip + resized crop + colour jitter"] = [one for (one,) in parts.values()]
     peers = {
         "flip": [K.RandomHorizontalFlip(0.5)],
         "resized crop": [K.RandomResizedCrop((16, 16))],
         "colour jitter": [K.ColorJitter(0.4, 0.4, 0.4, 0.1, p=1.0)],
     }
-    peers["flip + resized crop + colour jitter"] = sum(peers.values(), [])
+    peers["flip + resized crop + colour jitter"] = [one for (one,) in peers.values()]
     albumentations_parts = albumentations.Compose(
         [
             albumentations.HorizontalFlip(p=0.5),
@@ -41,11 +41,11 @@ def main() -> None:
         ]
     )
     arrays = [patch.permute(1, 2, 0).contiguous().numpy() for patch in tokens.patches.as_subclass(torch.Tensor)]
+    batch = floats.patches.as_subclass(torch.Tensor)
     print_machine()
     for name, transforms in parts.items():
         batched, loop = PerSegment(v2.Compose(transforms)), PerSegment(v2.Compose(transforms), vectorized=False)
         sequential = K.AugmentationSequential(*peers[name], data_keys=["input"])
-        batch = floats.patches.as_subclass(torch.Tensor)
         ways = {
             "segaug, batched, uint8, patches and coverage": lambda f=batched: f(tokens),
             "segaug, batched, float, patches and coverage": lambda f=batched: f(floats),

@@ -103,6 +103,7 @@ def main() -> dict[str, Any]:
     name = str(args.data).rstrip("/").replace(":", "-").rpartition("/")[2]
     out = args.resume or args.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunFolder(out, resume=args.resume is not None)
+    print(f"run: {run.folder}")
     train, val = load(args)
     with seeded(args.seed):
         model = getattr(models, args.model)(len(train.classes))

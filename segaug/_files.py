@@ -26,7 +26,10 @@ def write_atomically(path: Path, data: bytes, *, scratch: Path | None = None) ->
     try:
         unfinished.write_bytes(data)
         unfinished.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+        if isinstance(error, OSError) and error.filename is None:
+            # A full disk names no file.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise

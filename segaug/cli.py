@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What is written behind ``segaug``; None takes it from ``sys.argv``.
 
     Returns:
-        The exit status: 0, or 2 if something is wrong with what was asked for; then one line on stderr says what.
+        0, or 2 if something is wrong with what was asked for; then one line on stderr says what.
 
     Example:
         >>> main(["preview", "no_such.jpg", "--out", "sheet.png"])
@@ -61,7 +61,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     preview.add_argument("image", metavar="IMAGE", type=Path, help="the photo, in any format that Pillow reads")
-    preview.add_argument("--out", metavar="FILE", type=Path, required=True, help=f"the sheet: {', '.join(_FORMATS)}")
+    preview.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        default=argparse.SUPPRESS,
+        help=f"the sheet: {', '.join(_FORMATS)}",
+    )
     preview.add_argument(
         "--segmenter",
         default="felzenszwalb",

@@ -31,6 +31,7 @@ from segaug import (
 )
 from segaug._files import write_atomically
 from segaug._sheet import Panel, as_picture, draw_outlines, draw_sheet, draw_tokens, paint_picture
+from segaug.data import Scenes
 
 FOLDER = Path(__file__).resolve().parents[1] / "pictures"
 COLOR = v2.ColorJitter(0.3, 0.3, 0.3, 0.05)
@@ -213,11 +214,23 @@ def position_jitter() -> PIL.Image.Image:
     )
 
 
+def scenes() -> PIL.Image.Image:
+    """A scene of each task, and its segments."""
+    panels: list[list[Panel]] = [[], []]
+    for task in ("count", "majority", "relation", "orientation"):
+        data = Scenes(task, n=8, size=96)
+        scene, target = data[5]
+        panels[0].append(Panel(as_picture(scene.image, (192, 192)), f'"{task}": {data.classes[target]}'))
+        panels[1].append(Panel(draw_outlines(scene, (192, 192))))
+    return draw_sheet([("", panels)])
+
+
 PICTURES: dict[str, Callable[[], PIL.Image.Image]] = {
     "flips": flips,
     "overview": overview,
     "per_segment": per_segment,
     "position_jitter": position_jitter,
+    "scenes": scenes,
     "segmenters": segmenters,
     "tokens": tokens,
 }

@@ -31,7 +31,7 @@ class StoreCounts:
         made: Not there, so made and offered to it; those of ``damaged`` too.
         damaged: There, but not usable: cut off, changed, or another entry's content.
         unsaved: Made, but not stored, because writing failed.
-        problem: Why writing failed the first time; empty if it did not.
+        problem: Why writing stopped; empty if it did not stop now.
 
     Example:
         >>> StoreCounts(found=3) + StoreCounts(made=1)
@@ -98,6 +98,7 @@ class TokenStore:
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"folder must be a folder, there is a file at {self.folder}")
         self.counts = StoreCounts()
+        self._writes = True
         self._scratch = self.folder / "unfinished"
         self._remove_abandoned()
 
@@ -140,19 +141,23 @@ class TokenStore:
         """
         text = _canonical(key)
         self.counts.made += 1
-        if not self.counts.problem:
+        if self._writes:
             try:
                 write_atomically(self._path(text), _pack(tensors, text), scratch=self._scratch)
                 return
             except OSError as error:
                 self.counts.problem = f"{type(error).__name__}: {error}"
+                self.stop_writing()
         self.counts.unsaved += 1
 
     def take_counts(self) -> StoreCounts:
-        """Return the counts and start new ones; writing stays off if it has failed."""
-        taken = self.counts
-        self.counts = StoreCounts(problem=taken.problem)
+        """Return the counts and start new ones."""
+        taken, self.counts = self.counts, StoreCounts()
         return taken
+
+    def stop_writing(self) -> None:
+        """Read only from now on, as after a failure to write."""
+        self._writes = False
 
     def _path(self, text: str) -> Path:
         name = hashlib.sha256(text.encode()).hexdigest()

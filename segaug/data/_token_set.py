@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from segaug._checks import check_int
-from segaug._optional import require
+from segaug._progress import progress_bar
 from segaug.data._folder import BadImageError
 from segaug.data._store import StoreCounts
 from segaug.data._tokens import TokenDataset
@@ -89,7 +89,8 @@ class TokenSet(Dataset[tuple[SegmentTokens, int]]):
         if counts.damaged:
             parts.append(f"{counts.damaged} damaged and made again")
         if counts.unsaved:
-            parts.append(f"{counts.unsaved} not stored ({counts.problem})")
+            # The reason comes once; what is loaded later is only counted.
+            parts.append(f"{counts.unsaved} not stored" + (f" ({counts.problem})" if counts.problem else ""))
         if self.skipped:
             more = ", ..." if len(self.skipped) > 1 else ""
             parts.append(f"{len(self.skipped)} images skipped ({self.skipped[0]}{more})")
@@ -145,8 +146,7 @@ def load_tokens(
     check_int("memory_limit", memory_limit, minimum=0)
     loader: Iterable[_Loaded] = DataLoader(_Loading(dataset), batch_size=None, num_workers=workers)
     if progress is not None:
-        tqdm = require("tqdm", extra="train").tqdm
-        loader = tqdm(loader, desc=progress, total=len(dataset), unit="image", leave=False, dynamic_ncols=True)
+        loader = progress_bar(loader, progress, "image")
     indices, lengths, skipped = [], [], []
     held: dict[str, list[np.ndarray[Any, Any]]] | None = {name: [] for name in _FIELDS}
     held_bytes = 0
@@ -166,6 +166,9 @@ def load_tokens(
                 values.append(loaded.fields[name])
             if held_bytes > memory_limit:
                 held = None
+    if counts.problem and dataset.store is not None:
+        # It may have been in a worker, which is gone.
+        dataset.store.stop_writing()
     if not indices:
         raise ValueError(f"there is no image that can be read; the first: {skipped[0] if skipped else 'none at all'}")
     row = None

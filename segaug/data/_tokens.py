@@ -1,5 +1,6 @@
 """From images to tokens, with a store for what is slow."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, Protocol
@@ -14,8 +15,9 @@ from segaug.transforms import Tokenize
 
 __all__ = ["Images", "TokenDataset"]
 
-# Raise it when the same image, map and options give other tokens than before: stored ones are then made again.
-TOKENS_VERSION = 1
+# Raise it when what is stored changes its meaning, or segmenters give other maps for the same fingerprint: everything
+# is then made again. A change of what Tokenize computes is noticed without it.
+STORE_VERSION = 1
 
 
 class Images(Protocol):
@@ -78,6 +80,7 @@ class TokenDataset(Dataset[tuple[SegmentTokens, int]]):
         self.segmenter = segmenter
         self.tokenize = tokenize
         self.store = store
+        self._sample = _sample_tokens(tokenize)
         if store is not None and segmenter is not None and not hasattr(segmenter, "fingerprint"):
             raise TypeError(
                 f"segmenter must have a fingerprint to be used with a store (derive it from segaug.Segmenter), "
@@ -101,6 +104,7 @@ class TokenDataset(Dataset[tuple[SegmentTokens, int]]):
             "size": self.tokenize.size,
             "max_segments": self.tokenize.max_segments,
             "background": self.tokenize.background,
+            "sample": self._sample,
         }
         key = {**self._source(index), "kind": "tokens", "tokenize": options}
         stored = self.store.load(key)
@@ -142,7 +146,20 @@ class TokenDataset(Dataset[tuple[SegmentTokens, int]]):
     def _source(self, index: int) -> dict[str, Any]:
         # A segmenter with a fingerprint: __init__ has seen to it.
         fingerprint = None if self.segmenter is None else self.segmenter.fingerprint  # type: ignore[attr-defined]
-        return {"version": TOKENS_VERSION, "image": self.images.key(index), "segmenter": fingerprint}
+        return {"version": STORE_VERSION, "image": self.images.key(index), "segmenter": fingerprint}
+
+
+def _sample_tokens(tokenize: Tokenize) -> str:
+    """A checksum of the tokens of a fixed picture: it changes when the code that makes tokens does."""
+    y, x = torch.meshgrid(torch.arange(48), torch.arange(64), indexing="ij")
+    image = torch.stack([(37 * y + 11 * x + 5 * y * x + 80 * c) % 256 for c in range(3)]).to(torch.uint8)
+    # Stripes that cut blocks: segments of several sizes, larger and smaller than a patch, and some background.
+    labels = (y // 21) * 4 + x // 19 + 20 * ((y + 2 * x) % 23 < 3)
+    tokens = tokenize(SegmentedImage(image, SegmentMap(labels)))
+    digest = hashlib.sha256()
+    for field in fields(SegmentTokens):
+        digest.update(getattr(tokens, field.name).as_subclass(torch.Tensor).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _narrow(segments: torch.Tensor) -> torch.Tensor:

@@ -168,11 +168,11 @@ def _boxes(runs: Runs, dense: torch.Tensor, count: int) -> torch.Tensor:
     x = runs.starts - row * runs.width
     y = row if runs.maps == 1 else row % max(1, runs.height)
     # One reduction for all four sides: the maxima as minima of negatives.
-    ends = torch.stack([x, y, -(x + runs.lengths), -(y + 1)], dim=-1)
-    boxes = torch.zeros((runs.maps * (count + 1), 4), dtype=torch.int64, device=dense.device)
+    ends = torch.stack([x, y, -(x + runs.lengths), -(y + 1)], dim=-1).to(torch.int32)
+    boxes = torch.zeros((runs.maps * (count + 1), 4), dtype=torch.int32, device=dense.device)
     boxes.scatter_reduce_(0, keys[:, None].expand(-1, 4), ends, "amin", include_self=False)
     boxes[:, 2:].neg_()
-    return boxes.view(runs.maps, count + 1, 4)[:, 1:]
+    return boxes.view(runs.maps, count + 1, 4)[:, 1:].long()
 
 
 def _check_count(runs: Runs, num_segments: int) -> None:

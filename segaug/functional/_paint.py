@@ -36,6 +36,8 @@ def paint_values(values: torch.Tensor, labels: torch.Tensor, segments: torch.Ten
             "values (..., N, *K), labels (..., N) and segments (..., H, W) must fit together, got "
             f"{tuple(values.shape)}, {tuple(labels.shape)} and {tuple(segments.shape)}"
         )
+    if not labels.shape[-1]:
+        return values.new_zeros((*segments.shape, *extra))
     dense, present = relabel(segments)
     # Which token shows each of the map's segments: (..., 1 + S, N).
     present = torch.cat([present.new_zeros((*leading, 1)), present], dim=-1)
@@ -43,8 +45,6 @@ def paint_values(values: torch.Tensor, labels: torch.Tensor, segments: torch.Ten
     token = torch.where(shown.any(-1), shown.to(torch.uint8).argmax(-1), shown.to(torch.uint8)[..., :1, :].argmax(-1))
     has_token = shown.any(-1) | shown[..., :1, :].any(-1)
     flat_values = values.reshape(leading.numel(), labels.shape[-1], extra.numel())
-    if not labels.shape[-1]:
-        return values.new_zeros((*segments.shape, *extra))
     picked = flat_values.gather(
         1, token.reshape(leading.numel(), present.shape[-1], 1).expand(-1, -1, flat_values.shape[-1])
     )
@@ -123,10 +123,9 @@ def paint_tokens(
     front = front / front[:, -1:].clamp(min=1.0)
     back = layer_sum(flat_labels == 0)
     painted = front + back * (1.0 - front[:, -1:])
-    color = painted[:, :channels] / painted[:, -1:].clamp(min=1.0 / 255.0)
-    # Where segments meet, their soft edges add up to less than full coverage; do not darken there.
-    color = torch.where(painted[:, -1:] > 0.5, color, painted[:, :channels])
-    color = (color * full).clamp_(0, full)
+    # Where segments meet, their soft edges add up to less than full coverage; do not darken there. What is fainter than
+    # an eighth is an edge to where nothing is.
+    color = (painted[:, :channels] / painted[:, -1:].clamp(min=0.125) * full).clamp_(0, full)
     if patches.dtype == torch.uint8:
         color.round_()
     return color.to(patches.dtype).view(*leading, height, width, channels).movedim(-1, -3).contiguous()

@@ -13,8 +13,10 @@ __all__ = ["cut_segments", "tokenize", "tokenize_masks"]
 
 # Float values that one group of crops may take: 64 MiB.
 _GROUP_VALUES = 2**24
+# Full coverage in the byte behind one or three of colour, as int32.
+_COVERAGE_BYTE = {1: 255 << 8, 3: -(1 << 24)}
 # A further group takes about as long as this many pixels more.
-_PIXELS_PER_GROUP = 15_000
+_PIXELS_PER_GROUP = 10_000
 # Weights for all lengths up to this are kept: 4 MiB for patches of 16 pixels.
 _LONGEST_IN_BANK = 256
 
@@ -56,7 +58,8 @@ def tokenize(
         )
     _check_options(image, size, max_segments)
     values, counts, boxes = segment_table(labels)
-    segments = labels.long()
+    # Half as much to gather; labels beyond it stay as they are.
+    segments = labels.to(torch.int32 if not values.numel() or int(values.max()) < 2**31 else torch.int64)
     if values.shape[-1] > max_segments:
         kept = _largest(counts[..., 1:], max_segments)
         if background:
@@ -145,7 +148,7 @@ def cut_segments(
 
     Args:
         image: (..., C, H, W), uint8, or float in [0, 1].
-        segments: Labels (..., H, W) int64; or, for a single image, masks (M, H, W) bool.
+        segments: Labels (..., H, W) int64 or int32; or, for a single image, masks (M, H, W) bool.
         slots: (..., N) int64: the label (or the index of the mask) that each token shows; negative: nothing.
         boxes: (..., N, 4) int64: XYXY in pixels, half-open, within the picture.
         size: P, the side of a patch in pixels.
@@ -165,40 +168,44 @@ def cut_segments(
     device = image.device
     work = torch.float64 if image.dtype == torch.float64 else torch.float32
     wanted, corners = slots.reshape(-1), boxes.reshape(-1, 4)
-    used = (wanted >= 0).nonzero().squeeze(1)
+    # Labels are compared in the type of ``segments``; one that it cannot hold is nowhere in there.
+    most = len(segments) - 1 if segments.dtype == torch.bool else torch.iinfo(segments.dtype).max
+    used = ((wanted >= 0) & (wanted <= most)).nonzero().squeeze(1)
     sides = corners[:, 2:] - corners[:, :2]
     order, groups = _groups(used.tolist(), sides.tolist())
     if not groups:
         shape = (*slots.shape, channels, size, size)
         return image.new_zeros(shape), image.new_zeros((*slots.shape, size, size))
-    # Tokens of a group lie side by side from here on.
+    # Tokens of a group lie side by side from here on; the last row is for slots that show nothing.
     sort = torch.tensor(order, device=device)
+    place_of_slot = torch.full((len(wanted),), len(order), device=device)
+    place_of_slot[sort] = torch.arange(len(order), device=device)
     own, sides = wanted.index_select(0, sort)[:, None], sides.index_select(0, sort)
     # A crop may reach behind its box, even behind the picture: weights there are 0, so all that matters is that there
     # is something to read.
     tallest, widest = (max(shape[axis] for _, _, shape in groups) for axis in (1, 0))
-    pixels = _interleave(image, work, slack=tallest * width + widest)
-    is_map = segments.dtype != torch.bool
-    member = torch.nn.functional.pad(segments.reshape(-1), (0, tallest * width + widest))
-    if is_map and max(int(member.max()), int(own.max())) < 2**31:
-        member, own = member.to(torch.int32), own.to(torch.int32)
+    slack = tallest * width + widest
+    pixels, member = _interleave(image, work, slack), _flatten_segments(segments, slack)
+    own = own.to(member.dtype) if segments.dtype != torch.bool else own
     start = corners[:, 1] * width + corners[:, 0]
-    picture = torch.arange(leading.numel(), device=device).repeat_interleave(slots.shape[-1]) * (height * width)
-    pixel_start = (start + picture).index_select(0, sort)[:, None]
-    member_start = pixel_start if is_map else (start + wanted * (height * width)).index_select(0, sort)[:, None]
-    along = torch.arange(max(tallest, widest), device=device)
+    if leading.numel() > 1:
+        start += torch.arange(leading.numel(), device=device).repeat_interleave(slots.shape[-1]) * (height * width)
+    along = _index(torch.arange(max(tallest, widest), device=device), pixels)
+    down_rows = along * width
+    pixel_start = _index(start.index_select(0, sort), pixels)[:, None]
+    mask_start = own * (height * width) if segments.dtype == torch.bool else None
     # Columns first, so that each pass of the resize sums up neighbours in memory.
-    tiles = torch.empty((len(order), size, size * 4), dtype=work, device=device)
+    tiles = torch.empty((len(order) + 1, size, size * 4), dtype=work, device=device)
+    tiles[-1] = 0
     for first, last, (crop_width, crop_height) in groups:
-        count, rows = last - first, along[:crop_height] * width
-        place = ((pixel_start[first:last] + rows)[:, :, None] + along[:crop_width]).view(-1)
-        if is_map:
-            inside = (member.index_select(0, place).view(count, -1) == own[first:last]).view(-1)
+        count = last - first
+        rows = pixel_start[first:last] + down_rows[:crop_height]
+        place = (rows[:, :, None] + along[:crop_width]).view(count, -1)
+        if mask_start is None:
+            inside = member.index_select(0, place.view(-1)).view(count, -1) == own[first:last]
         else:
-            inside = member.index_select(
-                0, ((member_start[first:last] + rows)[:, :, None] + along[:crop_width]).view(-1)
-            )
-        crops = _gather(pixels, place, inside, work).view(count, crop_height, crop_width * 4)
+            inside = member.index_select(0, (place + mask_start[first:last]).view(-1))
+        crops = _gather(pixels, place.view(-1), inside.view(-1), work).view(count, crop_height, crop_width * 4)
         lines = torch.bmm(_crop_weights(sides[first:last, 1], crop_height, size, work), crops)
         lines = _swap_pixels(lines.view(count, size, crop_width, 4))
         torch.bmm(_crop_weights(sides[first:last, 0], crop_width, size, work), lines, out=tiles[first:last])
@@ -207,8 +214,7 @@ def cut_segments(
     else:
         # The weights add up to 1 only nearly; full coverage is full.
         tiles = torch.where(tiles > 1.0 - 1e-6, 1.0, tiles)
-    unsorted = torch.zeros((len(wanted), size, size * 4), dtype=image.dtype, device=device)
-    unsorted.index_copy_(0, sort, tiles.to(image.dtype))
+    unsorted = tiles.to(image.dtype).index_select(0, place_of_slot)
     out = unsorted.view(*slots.shape, size, size, 4).transpose(-3, -2).movedim(-1, -3)
     return out[..., :channels, :, :].contiguous(), out[..., channels, :, :].contiguous()
 
@@ -220,12 +226,30 @@ def _interleave(image: torch.Tensor, work: torch.dtype, slack: int) -> torch.Ten
     """
     channels = image.shape[-3]
     count = image.numel() // channels
-    levels = image.dtype == torch.uint8
-    rows = torch.full(
-        (count + slack, 4), 255 if levels else 1, dtype=torch.uint8 if levels else work, device=image.device
-    )
+    if image.dtype == torch.uint8:
+        planes = image.movedim(-3, 0).reshape(channels, -1).to(torch.int32)
+        packed = torch.zeros(count + slack, dtype=torch.int32, device=image.device)
+        # Little-endian: the coverage, 255, is the byte behind the colour. Where it is the highest, that is negative.
+        own = packed[:count].fill_(_COVERAGE_BYTE[channels])
+        for channel, plane in enumerate(planes):
+            own.add_(plane, alpha=1 << (8 * channel))
+        return packed
+    rows = torch.ones((count + slack, 4), dtype=work, device=image.device)
     rows[:count, :channels] = image.movedim(-3, -1).reshape(-1, channels)
-    return rows.view(torch.int32).view(-1) if levels else rows
+    return rows
+
+
+def _flatten_segments(segments: torch.Tensor, slack: int) -> torch.Tensor:
+    """Labels or masks, with something to read behind them."""
+    member = torch.empty(segments.numel() + slack, dtype=segments.dtype, device=segments.device)
+    member[: segments.numel()].view(segments.shape).copy_(segments)
+    member[segments.numel() :] = 0
+    return member
+
+
+def _index(values: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+    """Indices of pixels in the narrowest type that holds them all."""
+    return values.to(torch.int32) if len(pixels) < 2**31 else values
 
 
 def _gather(pixels: torch.Tensor, place: torch.Tensor, inside: torch.Tensor, work: torch.dtype) -> torch.Tensor:
@@ -267,6 +291,11 @@ def _weight_bank(longest: int, size: int, work: torch.dtype, device: torch.devic
     return resize_weights(torch.zeros_like(lengths), lengths, longest, size, work)
 
 
+@lru_cache(maxsize=4096)
+def _step(side: int) -> int:
+    return math.ceil(3 * math.log2(max(12, side)))
+
+
 def _groups(used: list[int], sides: list[list[int]]) -> tuple[list[int], list[tuple[int, int, tuple[int, int]]]]:
     """Split crops into groups of like size, so that padded pixels plus the cost of a group add up to the least.
 
@@ -274,10 +303,13 @@ def _groups(used: list[int], sides: list[list[int]]) -> tuple[list[int], list[tu
         The order in which tokens of a group lie side by side; and for each group where it starts and ends in there,
         and the width and height that hold all of it.
     """
-    # Groups may start where the longer side takes a step of about a factor of 1.19.
+    # In the order of this key a group is a stretch: tall crops, large to small, then wide ones, small to large, in steps
+    # of a factor of about 1.26.
     steps: dict[int, list[int]] = {}
     for i in used:
-        steps.setdefault(math.ceil(4 * math.log2(max(12, *sides[i]))), []).append(i)
+        width, height = sides[i]
+        step = _step(max(width, height))
+        steps.setdefault(step if width >= height else -step, []).append(i)
     keys = sorted(steps)
     order = [i for key in keys for i in steps[key]]
     frames = [
@@ -314,8 +346,8 @@ def _largest(areas: torch.Tensor, budget: int) -> torch.Tensor:
 def _drop_others(segments: torch.Tensor, values: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
     """Set the pixels of segments that are not kept to 0."""
     dense, _ = relabel(segments)
-    label = torch.zeros((*values.shape[:-1], values.shape[-1] + 1), dtype=torch.int64, device=values.device)
-    label.scatter_(-1, kept + 1, values.gather(-1, kept))
+    label = torch.zeros((*values.shape[:-1], values.shape[-1] + 1), dtype=segments.dtype, device=values.device)
+    label.scatter_(-1, kept + 1, values.gather(-1, kept).to(segments.dtype))
     return label.gather(-1, dense.flatten(-2)).view(segments.shape)
 
 
@@ -340,9 +372,9 @@ def _add_background(
 
 def _unit_boxes(boxes: torch.Tensor, values: torch.Tensor, canvas: torch.Size) -> torch.Tensor:
     height, width = canvas
-    scale = torch.tensor([width, height, width, height], dtype=torch.float32, device=boxes.device)
-    unit = torch.where((values > 0)[..., None], boxes / scale, 0.0)
-    return torch.where((values == 0)[..., None], -1.0, unit)
+    unit = boxes / torch.tensor([width, height, width, height], dtype=torch.float32, device=boxes.device)
+    # The boxes of padding are empty already.
+    return unit.masked_fill_((values == 0)[..., None], -1.0)
 
 
 def _unit_areas(areas: torch.Tensor, image: torch.Tensor) -> torch.Tensor:

@@ -128,7 +128,7 @@ def load_model(model: nn.Module, checkpoint: Checkpoint) -> None:
     here, there = model.state_dict(), checkpoint.model
     differences = [
         f"{name} is {_shape(there.get(name))} there and {_shape(here.get(name))} here"
-        for name in (*here, *(name for name in there if name not in here))
+        for name in (*here, *sorted(there.keys() - here.keys()))
         if _shape(here.get(name)) != _shape(there.get(name))
     ]
     if differences:

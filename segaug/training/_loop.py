@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from segaug._checks import check_int, check_number, check_probability
 from segaug._optional import require
+from segaug._progress import progress_bar
 from segaug.data import Batch, BatchedTokens, BatchOrder, TokenSet, seeded
 from segaug.training._checkpoint import load_model, load_optimizer, save_checkpoint
 from segaug.training._metrics import Meter
@@ -133,7 +134,7 @@ def fit(
     for epoch in range(len(history), epochs):
         order.epoch = epoch
         meter = Meter()
-        bar = _bar(loader, f"epoch {epoch + 1}/{epochs}", progress)
+        bar = progress_bar(loader, f"epoch {epoch + 1}/{epochs}", "batch", shown=progress)
         model.train()
         for step, (tokens, targets) in enumerate(bar):
             rate = learning_rate(epoch * len(order) + step, steps, lr=lr, warmup=round(warmup * steps))
@@ -254,11 +255,6 @@ def _save(
     save_checkpoint(run.last, model, optimizer, meta=meta)
     run.write_metrics(history)
     run.write("curves.png", draw_curves(history))
-
-
-def _bar(loader: Any, title: str, progress: bool) -> Any:
-    tqdm = require("tqdm", extra="train").tqdm
-    return tqdm(loader, desc=title, unit="batch", leave=False, dynamic_ncols=True, disable=not progress)
 
 
 def _shown(meter: Meter) -> dict[str, str]:

@@ -15,7 +15,7 @@ from segaug.data import (
     TokenStore,
     load_tokens,
 )
-from segaug.data._tokens import TOKENS_VERSION, _narrow
+from segaug.data._tokens import STORE_VERSION, _narrow
 from segaug.transforms import PerSegment
 
 pytest.importorskip("safetensors")
@@ -85,8 +85,24 @@ def test_another_segmenter_size_file_or_version_is_made_anew(images, store, monk
     assert made(TokenDataset(ImageFolder(images.folder, size=25), Grid(2, 2), Tokenize(8), store)) == 2
     images.paths[0].write_bytes(images.paths[1].read_bytes())
     assert made(TokenDataset(images, Grid(2, 2), Tokenize(8), store)) == 2
-    monkeypatch.setattr("segaug.data._tokens.TOKENS_VERSION", TOKENS_VERSION + 1)
+    monkeypatch.setattr("segaug.data._tokens.STORE_VERSION", STORE_VERSION + 1)
     assert made(TokenDataset(images, Grid(2, 2), Tokenize(8), store)) == 2
+
+
+def test_tokens_that_another_tokeniser_made_are_made_anew(images, store, monkeypatch):
+    before, _ = TokenDataset(images, Grid(2, 2), Tokenize(8), store)[0]
+    transform = Tokenize.transform
+
+    def darker(self, inpt, params):
+        tokens = transform(self, inpt, params)
+        tokens.patches.sub_(tokens.patches // 50)
+        return tokens
+
+    monkeypatch.setattr(Tokenize, "transform", darker)
+    store.take_counts()
+    after, _ = TokenDataset(images, Grid(2, 2), Tokenize(8), store)[0]
+    assert not torch.equal(before.patches, after.patches)
+    assert store.take_counts() == StoreCounts(found=1, made=1), "the map is still good"
 
 
 def test_a_damaged_entry_is_made_anew(images, store):
@@ -187,15 +203,17 @@ def test_an_image_that_the_segmenter_refuses_is_no_bad_image(images):
         load_tokens(TokenDataset(images, Grid(30, 2), Tokenize(8)), workers=1, skip_bad=True)
 
 
-def test_a_full_disk_is_reported_once(images, store, monkeypatch):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_full_disk_is_reported_once(images, store, monkeypatch, workers):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("segaug.data._store.write_atomically", full)
-    tokens = load_tokens(TokenDataset(images, Grid(2, 2), Tokenize(8), store))
+    tokens = load_tokens(TokenDataset(images, Grid(2, 2), Tokenize(8), store), workers=workers)
     assert tokens.counts.unsaved == 12
     assert tokens.report.count("12 not stored (OSError: [Errno 28] No space left on device)") == 1
     assert_same(tokens[3][0], TokenDataset(images, Grid(2, 2), Tokenize(8))[3][0])
+    assert load_tokens(TokenDataset(images, Grid(2, 3), Tokenize(8), store)).report.endswith("; 12 not stored")
 
 
 class TestBatches:

@@ -96,7 +96,11 @@ def test_every_pixel_its_own_segment():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
 def test_one_segment_is_everything(shape):
     values, areas, boxes = segment_table(torch.full(shape, 4))
-    assert (values.tolist(), areas.tolist(), boxes.tolist()) == ([4], [0, 9 if 9 in shape else 1], [[0, 0, *shape[::-1]]])
+    assert (values.tolist(), areas.tolist(), boxes.tolist()) == (
+        [4],
+        [0, 9 if 9 in shape else 1],
+        [[0, 0, *shape[::-1]]],
+    )
 
 
 def test_a_segment_that_wraps_around_the_side_is_not_joined():

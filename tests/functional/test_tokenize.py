@@ -166,10 +166,8 @@ class TestProperties:
             left, right = tokenize(image, labels, size), tokenize(image.contiguous(), labels, size)
             assert all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
         turned = tokenize(photo, labels.T, 16)
-        assert all(
-            torch.equal(a, b) for a, b in zip(turned, tokenize(photo, labels.T.contiguous(), 16), strict=True)
-        )
-        masks = torch.stack([labels.T == i for i in range(1, 5)])
+        assert all(torch.equal(a, b) for a, b in zip(turned, tokenize(photo, labels.T.contiguous(), 16), strict=True))
+        masks = labels.T == torch.arange(1, 5)[:, None, None]
         kept = masks.clone()
         tokenize_masks(photo, masks, 8)
         assert torch.equal(masks, kept)
@@ -240,7 +238,7 @@ class TestBudget:
     def test_every_pixel_its_own_segment(self, load_photo):
         picture = load_photo("rocket", 20, 25)
         labels = torch.arange(1, 501).view(20, 25)
-        patches, alpha, boxes, areas, values = tokenize(picture, labels, 4, max_segments=500)
+        patches, alpha, _, areas, values = tokenize(picture, labels, 4, max_segments=500)
         assert values.tolist() == [*range(1, 501), 0]
         assert torch.equal(patches[:-1, :, 2, 3], picture.flatten(1).T)
         assert (alpha[:-1] == 255).all()
@@ -341,10 +339,18 @@ class TestBadInput:
 
     @pytest.mark.parametrize(
         ("image_shape", "labels_shape"),
-        [((3, 4, 5), (5, 4)), ((2, 3, 4, 5), (4, 5)), ((3, 4, 5), (1, 4, 5)), ((4, 5), (4, 5)), ((2, 3, 4, 5), (3, 4, 5))],
+        [
+            ((3, 4, 5), (5, 4)),
+            ((2, 3, 4, 5), (4, 5)),
+            ((3, 4, 5), (1, 4, 5)),
+            ((4, 5), (4, 5)),
+            ((2, 3, 4, 5), (3, 4, 5)),
+        ],
     )
     def test_shapes(self, image_shape, labels_shape):
-        with pytest.raises(ValueError, match=r"image \(\.\.\., C, H, W\) and labels \(\.\.\., H, W\) must fit together"):
+        with pytest.raises(
+            ValueError, match=r"image \(\.\.\., C, H, W\) and labels \(\.\.\., H, W\) must fit together"
+        ):
             tokenize(torch.zeros(image_shape), torch.ones(labels_shape, dtype=torch.int64), 4)
 
     @pytest.mark.parametrize("shape", [(4, 5), (2, 5, 4), (1, 2, 4, 5)])

@@ -1,19 +1,30 @@
 import json
-import shutil
 
 import pytest
 import torch
 
-from segaug import Tokenize
-from segaug.data import SceneImages, Scenes, TokenDataset, load_tokens, seeded
+from segaug._files import write_atomically
+from segaug.data import load_tokens
 from segaug.training import RunFolder, evaluate, fit, load_checkpoint, load_model, make_recipe
 
 pytest.importorskip("safetensors")
 pytest.importorskip("matplotlib")
-pytest.importorskip("tqdm")
+tqdm = pytest.importorskip("tqdm")
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
 OPTIONS = {"epochs": 2, "batch_size": 8, "lr": 0.01, "progress": False}
+
+
+@pytest.fixture
+def real_pictures():
+    """Asks for the pictures of a run, which most tests can do without."""
+
+
+@pytest.fixture(autouse=True)
+def _quick(request, monkeypatch):
+    if "real_pictures" not in request.fixturenames:
+        for name in ("draw_curves", "draw_tokens"):
+            monkeypatch.setattr(f"segaug.training._loop.{name}", lambda *args, **options: b"picture")
 
 
 def train(folder, model, token_sets, *, recipe="segment", resume=False, **options):
@@ -40,7 +51,7 @@ def assert_same_run(one, other):
             assert all(torch.equal(state[part], right.optimizer[key][part]) for part in state)
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Stands for a kill."""
 
 
@@ -50,13 +61,14 @@ def stop_after(monkeypatch, epochs, patched="segaug.training._loop.evaluate"):
 
     def counted(*args, **kwargs):
         if len(calls) == epochs:
-            raise Stopped
+            raise StoppedError
         calls.append(1)
         return evaluate(*args, **kwargs)
 
     monkeypatch.setattr(patched, counted)
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_what_a_run_leaves_and_returns(tmp_path, make_model, token_sets):
     result = train(tmp_path / "run", make_model(), token_sets, settings={"model": "tiny"})
     assert result.keys() == {
@@ -89,7 +101,7 @@ def test_the_best_model_is_the_one_of_the_best_epoch(tmp_path, make_model, token
 
 
 def test_it_learns(tmp_path, make_model, token_sets):
-    train(tmp_path, make_model(pool="mean"), (token_sets[0], token_sets[0]), recipe="none", epochs=25)
+    train(tmp_path, make_model(pool="mean"), (token_sets[0], token_sets[0]), recipe="none", epochs=15, lr=0.02)
     lines = metrics(tmp_path)
     assert lines[-1]["val_loss"] < 0.6 * lines[0]["val_loss"]
     assert lines[-1]["val_accuracy"] > 0.8
@@ -112,7 +124,7 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(
         folder = tmp_path / f"stopped{epochs}"
         with monkeypatch.context() as patch:
             stop_after(patch, epochs)
-            with pytest.raises(Stopped):
+            with pytest.raises(StoppedError):
                 train(folder, make_model(drop_path_rate=0.2), token_sets, **options)
         assert len(metrics(folder)) == epochs
         torch.rand(7)  # the global state is another one
@@ -123,14 +135,12 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(
 @pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors", "metrics.jsonl", "curves.png"])
 def test_a_run_killed_between_two_files_is_resumed_rightly(tmp_path, make_model, token_sets, monkeypatch, name):
     train(tmp_path / "whole", make_model(), token_sets, recipe="none", epochs=3)
-    from segaug._files import write_atomically
-
     written = []
 
     def write(path, data, **options):
         written.append(path.name)
         if written.count("last.safetensors") >= 1 and path.name == name and written.count(name) == 2:
-            raise Stopped
+            raise StoppedError
         write_atomically(path, data, **options)
 
     folder = tmp_path / "killed"
@@ -139,7 +149,7 @@ def test_a_run_killed_between_two_files_is_resumed_rightly(tmp_path, make_model,
             patch.setattr(f"segaug.training.{module}.write_atomically", write)
         try:
             train(folder, make_model(), token_sets, recipe="none", epochs=3)
-        except Stopped:
+        except StoppedError:
             train(folder, make_model(), token_sets, recipe="none", epochs=3, resume=True)
     assert_same_run(folder, tmp_path / "whole")
 
@@ -157,10 +167,12 @@ def test_other_settings_or_another_model_are_refused_by_name(tmp_path, make_mode
     train(tmp_path, make_model(), token_sets, settings={"model": "svit_micro"}, epochs=1)
     before = (tmp_path / "last.safetensors").read_bytes()
     with pytest.raises(
-        ValueError, match="other settings: lr was 0.01 and is 0.1; model was 'svit_micro' and is 'svit_tiny'"
+        ValueError, match=r"other settings: lr was 0\.01 and is 0\.1; model was 'svit_micro' and is 'svit_tiny'"
     ):
         train(tmp_path, make_model(), token_sets, settings={"model": "svit_tiny"}, lr=0.1, resume=True)
-    with pytest.raises(ValueError, match="last.safetensors is of another model: cls_token is 1x1x16 there and 1x1x32"):
+    with pytest.raises(
+        ValueError, match=r"last\.safetensors is of another model: cls_token is 1x1x16 there and 1x1x32"
+    ):
         train(tmp_path, make_model(embed_dim=32), token_sets, settings={"model": "svit_micro"}, resume=True)
     with pytest.raises(ValueError, match=r"images was \[20, 12\] and is \[12, 20\]"):
         train(tmp_path, make_model(), token_sets[::-1], settings={"model": "svit_micro"}, resume=True)
@@ -209,15 +221,19 @@ def test_the_seed_decides_the_run(tmp_path, make_model, token_sets):
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path, make_model, token_sets):
+    model = make_model()
+    torch.nn.init.constant_(model.head.weight, float("nan"))
     with pytest.raises(FloatingPointError, match=r"the loss is nan in epoch 1: lower lr \(it is 0\.01\)"):
-        model = make_model()
-        with torch.no_grad():
-            model.head.weight.fill_(float("nan"))
         train(tmp_path, model, token_sets)
     assert not (tmp_path / "last.safetensors").exists()
 
 
-def test_the_bar_shows_loss_accuracy_and_speed(tmp_path, make_model, token_sets, capfd):
+def test_the_bar_shows_loss_accuracy_and_speed(tmp_path, make_model, token_sets, capfd, monkeypatch):
+    class Eager(tqdm.tqdm):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **{**options, "mininterval": 0.0, "miniters": 1})
+
+    monkeypatch.setattr("tqdm.tqdm", Eager)
     train(tmp_path, make_model(), token_sets, progress=True, epochs=1)
     printed = capfd.readouterr()
     assert "epoch 1/1: train loss" in printed.out

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -36,7 +37,7 @@ def test_warmup_and_cosine():
     assert rates[:3] == pytest.approx([0.2, 0.4, 0.6])
     assert rates[9] == rates[10] == max(rates) == 2.0
     assert rates[55] == pytest.approx(1.0)
-    assert all(a >= b for a, b in zip(rates[9:], rates[10:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[9:]))
     assert 0 < rates[99] < 0.01
     assert learning_rate(0, 1, lr=2.0, warmup=0) == 2.0
     assert learning_rate(2, 3, lr=3.0, warmup=3) == 3.0

@@ -1,3 +1,4 @@
+import copy
 import io
 import sys
 
@@ -34,8 +35,9 @@ def test_curves(epochs):
 def test_tokens_of_a_batch_with_segments_left_out(make_tokens):
     before = make_tokens(5, batch=(6,), padding=2)
     # Red before, green after; the third segment and padding are left out.
-    before.patches[:, :, 0], before.alpha[:] = 255, 255
-    after = before[:, :5].to("cpu")
+    before.patches[:], before.alpha[:] = 0, 255
+    before.patches[:, :, 0] = 255
+    after = copy.deepcopy(before[:, :5])
     after.patches[:, :, 0], after.patches[:, :, 1] = 0, 255
     after.labels[:, 2] = -1
     pixels = picture(draw_tokens(before, after, images=3, classes=["a", "b", "c"]))

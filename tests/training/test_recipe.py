@@ -70,7 +70,7 @@ def test_a_mirror_of_one_image(batch):
 
 def test_bad_arguments():
     assert RECIPES == ("none", "image", "segment")
-    with pytest.raises(ValueError, match="name must be one of .*'segments'"):
+    with pytest.raises(ValueError, match=r"name must be one of .*'segments'"):
         make_recipe("segments")
     with pytest.raises(ValueError, match=r"p must be in \[0\.0, 1\.0\], got 2"):
         RandomMirror(2)
