@@ -25,7 +25,7 @@ def require(module: str, *, extra: str) -> ModuleType:
         >>> require("no_such_module", extra="train")
         Traceback (most recent call last):
         ...
-        ImportError: no_such_module is not installed; it comes with: pip install 'segaug[train]' (No module named 'no_such_module')
+        ImportError: no_such_module is not installed; it comes with: pip install 'segaug[train]' (...)
     """
     try:
         return importlib.import_module(module)

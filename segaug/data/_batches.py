@@ -27,10 +27,11 @@ class Batch(NamedTuple):
 
 
 class BatchOrder(Sampler[Batch]):
-    """Batches of images with like numbers of tokens, so that little of them is padding.
+    """The batches of an epoch, in a random order that depends on ``seed`` and :attr:`epoch` alone.
 
-    An epoch is a random order cut into batches, a few of which are sorted together by length and cut anew; then the
-    batches are shuffled. It depends on ``seed`` and :attr:`epoch` alone. Batches differ by one item in size at most.
+    Batches differ by one item in size at most. With a ``pool`` above 1, so many batches at a time are sorted together by
+    length and cut anew, so that less of a batch is padding; but where classes differ in their numbers of segments, such
+    batches hold fewer classes.
 
     For ``DataLoader(BatchedTokens(...), sampler=BatchOrder(...), batch_size=None)``.
 
@@ -39,7 +40,7 @@ class BatchOrder(Sampler[Batch]):
         batch_size: Items per batch, at most.
         seed: Decides all orders.
         shuffle: False gives one order for all epochs, sorted by length.
-        pool: Batches that are sorted together; 1 is a plain shuffle.
+        pool: How many batches are sorted together; 1 is a plain shuffle.
 
     Attributes:
         epoch: The epoch that the next iteration gives; set it before.
@@ -55,7 +56,7 @@ class BatchOrder(Sampler[Batch]):
     """
 
     def __init__(
-        self, lengths: Sequence[int], batch_size: int, *, seed: int = 0, shuffle: bool = True, pool: int = 4
+        self, lengths: Sequence[int], batch_size: int, *, seed: int = 0, shuffle: bool = True, pool: int = 1
     ) -> None:
         self._lengths = torch.as_tensor(lengths, dtype=torch.int64)
         if not len(self._lengths):

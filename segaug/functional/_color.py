@@ -4,13 +4,14 @@ Each follows the arithmetic of the torchvision functional of its name, so that a
 from there. uint8 is worked on as whole levels in float, cut off after every step as torchvision's casts do.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from segaug._checks import describe
+from segaug._checks import SUPPORTED_CHANNELS, describe
 from segaug.functional._alpha import premultiply, unpremultiply
 
 __all__ = [
@@ -219,9 +220,18 @@ def _per_segment(name: str, value: torch.Tensor, patches: torch.Tensor) -> torch
     return value.reshape(-1).to(patches.device)
 
 
-def _number(name: str, factor: torch.Tensor, patches: torch.Tensor) -> torch.Tensor:
-    dtype = torch.float64 if patches.dtype == torch.float64 else torch.float32
-    return _per_segment(name, factor, patches).to(dtype)
+def _number(
+    name: str, factor: torch.Tensor, patches: torch.Tensor, low: float = 0.0, high: float = math.inf
+) -> torch.Tensor:
+    """One float in [low, high] per segment."""
+    if factor.dtype == torch.bool or factor.is_complex():
+        raise TypeError(f"{name} must be numbers, got {describe(factor)}")
+    numbers = _per_segment(name, factor, patches)
+    # NaN fails the comparison.
+    if not bool(((numbers >= low) & (numbers <= high)).all()):
+        allowed = f"at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
+        raise ValueError(f"{name} must be {allowed}, got {numbers.min():g} to {numbers.max():g}")
+    return numbers.to(torch.float64 if patches.dtype == torch.float64 else torch.float32)
 
 
 def on_tokens(
@@ -230,6 +240,10 @@ def on_tokens(
     """Run ``change`` on the straight colours of (..., C, H, W) patches, and put the result under alpha again."""
     if alpha.shape != (*patches.shape[:-3], *patches.shape[-2:]) or alpha.dtype != patches.dtype:
         raise ValueError(f"alpha must fit patches, got {describe(alpha)} for {describe(patches)}")
+    if patches.dtype != torch.uint8 and not patches.is_floating_point():
+        raise TypeError(f"patches must be uint8 or float in [0, 1], got {describe(patches)}")
+    if patches.shape[-3] not in SUPPORTED_CHANNELS:
+        raise ValueError(f"patches must have shape (..., C, H, W) with 1 or 3 channels, got {describe(patches)}")
     levels = patches.dtype == torch.uint8
     flat = patches.reshape(-1, *patches.shape[-3:])
     coverage = alpha.reshape(len(flat), alpha.shape[-2] * alpha.shape[-1])
@@ -332,7 +346,7 @@ def adjust_hue(patches: torch.Tensor, alpha: torch.Tensor, shift: torch.Tensor) 
         >>> adjust_hue(red, alpha, torch.tensor([0.5])).flatten().tolist()
         [0, 255, 255]
     """
-    numbers = _number("shift", shift, patches)
+    numbers = _number("shift", shift, patches, -0.5, 0.5)
     return on_tokens(patches, alpha, lambda colors: shift_hue(colors, numbers))
 
 
@@ -356,6 +370,8 @@ def rgb_to_grayscale(patches: torch.Tensor, alpha: torch.Tensor, which: torch.Te
         >>> rgb_to_grayscale(green, alpha, torch.tensor([True])).flatten().tolist()
         [117, 117, 117]
     """
+    if which.dtype != torch.bool:
+        raise TypeError(f"which must be bool, got {describe(which)}")
     chosen = _per_segment("which", which, patches)
     gray = on_tokens(patches, alpha, grayscale)
     return torch.where(chosen.view(*patches.shape[:-3], 1, 1, 1), gray, patches)
@@ -398,6 +414,8 @@ def color_jitter(
     }
     if order.shape != (*patches.shape[:-3], 4):
         raise ValueError(f"order must have shape {(*patches.shape[:-3], 4)}, got {describe(order)}")
+    if not bool((order.sort(-1).values == torch.arange(4, device=order.device)).all()):
+        raise ValueError("order must hold permutations of 0, 1, 2 and 3")
     steps = order.reshape(-1, 4).to(patches.device)
 
     def change(colors: TokenColors) -> torch.Tensor:

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import torch
 
-from segaug._checks import describe
+from segaug._checks import check_int, describe
 from segaug.functional._resample import fixed_point_resize, resize_weights, to_fixed_point
 
 __all__ = ["horizontal_flip", "resized_crop", "vertical_flip"]
@@ -87,6 +87,10 @@ def resized_crop(
     for name, value in (("top", top), ("left", left), ("height", height), ("width", width)):
         if value.shape != leading:
             raise ValueError(f"{name} must have shape {tuple(leading)}, got {describe(value)}")
+        if value.is_floating_point() or value.dtype == torch.bool:
+            raise TypeError(f"{name} must be integers, got {describe(value)}")
+    for side in size:
+        check_int("size", side, minimum=1)
     top, left, height, width = (value.reshape(-1) for value in (top, left, height, width))
     for names, start, length, limit in (
         ("top and height", top, height, rows),

@@ -3,12 +3,10 @@
 import torch
 
 from segaug._checks import describe
+from segaug.functional._groups import group_by_size
 from segaug.functional._labels import relabel
 
 __all__ = ["paint_tokens", "paint_values"]
-
-# Float values that one group of painted boxes may take: 64 MiB.
-_GROUP_VALUES = 2**24
 
 
 def paint_values(values: torch.Tensor, labels: torch.Tensor, segments: torch.Tensor) -> torch.Tensor:
@@ -103,12 +101,12 @@ def paint_tokens(
 
     def layer_sum(chosen: torch.Tensor) -> torch.Tensor:
         canvas = torch.zeros((leading.numel() * height * width, channels + 1), dtype=work, device=patches.device)
-        most = max(1, _GROUP_VALUES // max(1, height * width))
-        for index in chosen.nonzero().squeeze(1).split(most):
-            if not len(index):
-                continue
+        used = chosen.nonzero().squeeze(1)
+        sides = corners[used, 2:] - corners[used, :2]
+        order, groups = group_by_size(sides.cpu())
+        for first, last, (wide, tall) in groups:
+            index = used[order[first:last].to(used.device)]
             x1, y1, x2, y2 = corners[index].unbind(-1)
-            tall, wide = int((y2 - y1).max()), int((x2 - x1).max())
             down = _placing_weights(y2 - y1, patch_height, tall, work)
             across = _placing_weights(x2 - x1, patch_width, wide, work)
             crops = down[:, None] @ layers[index] @ across.transpose(1, 2)[:, None]

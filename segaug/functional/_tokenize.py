@@ -1,22 +1,18 @@
 """Cut all segments out of a picture and resize each to the same small size, for all segments at once."""
 
-import math
 from functools import lru_cache
 
 import torch
 
 from segaug._checks import SUPPORTED_CHANNELS, check_int, describe
+from segaug.functional._groups import group_by_size
 from segaug.functional._labels import relabel, segment_table
 from segaug.functional._resample import resize_weights
 
 __all__ = ["cut_segments", "tokenize", "tokenize_masks"]
 
-# Float values that one group of crops may take: 64 MiB.
-_GROUP_VALUES = 2**24
 # Full coverage in the byte behind one or three of colour, as int32.
 _COVERAGE_BYTE = {1: 255 << 8, 3: -(1 << 24)}
-# A further group takes about as long as this many pixels more.
-_PIXELS_PER_GROUP = 10_000
 # Weights for all lengths up to this are kept: 4 MiB for patches of 16 pixels.
 _LONGEST_IN_BANK = 256
 
@@ -172,14 +168,14 @@ def cut_segments(
     most = len(segments) - 1 if segments.dtype == torch.bool else torch.iinfo(segments.dtype).max
     used = ((wanted >= 0) & (wanted <= most)).nonzero().squeeze(1)
     sides = corners[:, 2:] - corners[:, :2]
-    order, groups = _groups(used.tolist(), sides.tolist())
+    order, groups = group_by_size(sides[used].cpu())
     if not groups:
         shape = (*slots.shape, channels, size, size)
         return image.new_zeros(shape), image.new_zeros((*slots.shape, size, size))
     # Tokens of a group lie side by side from here on; the last row is for slots that show nothing.
-    sort = torch.tensor(order, device=device)
-    place_of_slot = torch.full((len(wanted),), len(order), device=device)
-    place_of_slot[sort] = torch.arange(len(order), device=device)
+    sort = used.index_select(0, order.to(device))
+    place_of_slot = torch.full((len(wanted),), len(sort), device=device)
+    place_of_slot[sort] = torch.arange(len(sort), device=device)
     own, sides = wanted.index_select(0, sort)[:, None], sides.index_select(0, sort)
     # A crop may reach behind its box, even behind the picture: weights there are 0, so all that matters is that there
     # is something to read.
@@ -195,7 +191,7 @@ def cut_segments(
     pixel_start = _index(start.index_select(0, sort), pixels)[:, None]
     mask_start = own * (height * width) if segments.dtype == torch.bool else None
     # Columns first, so that each pass of the resize sums up neighbours in memory.
-    tiles = torch.empty((len(order) + 1, size, size * 4), dtype=work, device=device)
+    tiles = torch.empty((len(sort) + 1, size, size * 4), dtype=work, device=device)
     tiles[-1] = 0
     for first, last, (crop_width, crop_height) in groups:
         count = last - first
@@ -289,53 +285,6 @@ def _weight_bank(longest: int, size: int, work: torch.dtype, device: torch.devic
     """Weights for every length up to ``longest``: (longest + 1, size, longest)."""
     lengths = torch.arange(longest + 1, device=device).clamp_(min=1)
     return resize_weights(torch.zeros_like(lengths), lengths, longest, size, work)
-
-
-@lru_cache(maxsize=4096)
-def _step(side: int) -> int:
-    return math.ceil(3 * math.log2(max(12, side)))
-
-
-def _groups(used: list[int], sides: list[list[int]]) -> tuple[list[int], list[tuple[int, int, tuple[int, int]]]]:
-    """Split crops into groups of like size, so that padded pixels plus the cost of a group add up to the least.
-
-    Returns:
-        The order in which tokens of a group lie side by side; and for each group where it starts and ends in there,
-        and the width and height that hold all of it.
-    """
-    # In the order of this key a group is a stretch: tall crops, large to small, then wide ones, small to large, in steps
-    # of a factor of about 1.26.
-    steps: dict[int, list[int]] = {}
-    for i in used:
-        width, height = sides[i]
-        step = _step(max(width, height))
-        steps.setdefault(step if width >= height else -step, []).append(i)
-    keys = sorted(steps)
-    order = [i for key in keys for i in steps[key]]
-    frames = [
-        (len(steps[key]), max(sides[i][0] for i in steps[key]), max(sides[i][1] for i in steps[key])) for key in keys
-    ]
-    best: list[tuple[float, list[tuple[int, int, int]]]] = [(0.0, [])]
-    for end in range(1, len(frames) + 1):
-        count = wide = tall = 0
-        choices = []
-        for begin in range(end - 1, -1, -1):
-            more, width, height = frames[begin]
-            count, wide, tall = count + more, max(wide, width), max(tall, height)
-            if begin < end - 1 and count * wide * tall * 4 > _GROUP_VALUES:
-                break
-            cost, before = best[begin]
-            choices.append((cost + count * wide * tall + _PIXELS_PER_GROUP, [*before, (count, wide, tall)]))
-        best.append(min(choices))
-    groups = []
-    first = 0
-    for count, wide, tall in best[-1][1]:
-        # Many crops as large as the picture, one mask each, do not fit into memory together.
-        most = max(1, _GROUP_VALUES // (wide * tall * 4))
-        for part in range(first, first + count, most):
-            groups.append((part, min(part + most, first + count), (wide, tall)))
-        first += count
-    return order, groups
 
 
 def _largest(areas: torch.Tensor, budget: int) -> torch.Tensor:

@@ -367,7 +367,7 @@ class SViT(nn.Module):
 
 
 def svit_micro(num_classes: int, **options: Any) -> SViT:
-    """S-ViT for a few hundred pictures and a CPU: width 128, 4 blocks, 4 heads, alpha fed, mean pooling.
+    """S-ViT for a few hundred pictures and a CPU: width 128, 4 blocks, 4 heads, alpha fed, mean pooling, drop path.
 
     Args:
         num_classes: Number of logits.
@@ -384,7 +384,14 @@ def svit_micro(num_classes: int, **options: Any) -> SViT:
         >>> sum(p.numel() for p in svit_micro(1000).parameters())
         1078504
     """
-    preset = {"embed_dim": 128, "depth": 4, "num_heads": 4, "pool": "mean", "alpha_channel": True}
+    preset = {
+        "embed_dim": 128,
+        "depth": 4,
+        "num_heads": 4,
+        "pool": "mean",
+        "alpha_channel": True,
+        "drop_path_rate": 0.1,
+    }
     return SViT(num_classes, **{**preset, **options})
 
 

@@ -94,4 +94,4 @@ def _collate_tokens(samples: Sequence[Any]) -> SegmentTokens:
         for i, part in enumerate(parts):
             out[i, : len(part)] = part
         batch[field.name] = out
-    return SegmentTokens(**batch)  # type: ignore[arg-type]
+    return SegmentTokens(**batch)

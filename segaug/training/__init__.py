@@ -5,6 +5,7 @@ from segaug.training._loop import evaluate, fit
 from segaug.training._metrics import Meter
 from segaug.training._mirror import RandomMirror
 from segaug.training._optim import learning_rate, make_optimizer
+from segaug.training._parts import split_by_length
 from segaug.training._plots import draw_curves, draw_tokens
 from segaug.training._recipe import RECIPES, Recipe, make_recipe
 from segaug.training._run_folder import RunFolder
@@ -27,4 +28,5 @@ __all__ = [
     "make_optimizer",
     "make_recipe",
     "save_checkpoint",
+    "split_by_length",
 ]

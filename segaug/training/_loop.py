@@ -16,6 +16,7 @@ from segaug.data import Batch, BatchedTokens, BatchOrder, TokenSet, seeded
 from segaug.training._checkpoint import load_model, load_optimizer, save_checkpoint
 from segaug.training._metrics import Meter
 from segaug.training._optim import learning_rate, make_optimizer
+from segaug.training._parts import split_by_length
 from segaug.training._plots import draw_curves, draw_tokens
 from segaug.training._recipe import Recipe
 from segaug.training._run_folder import RunFolder
@@ -121,6 +122,8 @@ def fit(
     # Where there is a GPU the batched kernels run there.
     on_device = recipe.tokens if device.type == "cuda" else None
     in_loader = recipe.tokens if on_device is None else None
+    # A GPU is quicker with padding than with more and smaller products.
+    most_parts = 1 if device.type == "cuda" else 4
     order = BatchOrder(train.lengths, batch_size, seed=seed)
     batches = BatchedTokens(train, image=recipe.image, transform=in_loader, seed=seed)
     is_quick = train.in_memory and recipe.image is None and in_loader is None
@@ -144,13 +147,15 @@ def fit(
                 tokens, targets = tokens.to(device, non_blocking=True), targets.to(device, non_blocking=True)
                 if on_device is not None:
                     tokens = on_device(tokens)
-                logits = model(tokens)
-                loss = F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                for part, answers in split_by_length(tokens, targets, most_parts=most_parts):
+                    logits = model(part)
+                    loss = F.cross_entropy(logits, answers, label_smoothing=label_smoothing)
+                    # Weighted, so that the gradient is that of the whole batch.
+                    (loss * (len(answers) / len(targets))).backward()
+                    meter.add(loss, logits, answers)
                 nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
                 optimizer.step()
-            meter.add(loss, logits, targets)
             # Reading the sums waits for a GPU.
             if progress and (device.type == "cpu" or step % 10 == 0):
                 bar.set_postfix(_shown(meter), refresh=False)

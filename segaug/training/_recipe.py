@@ -68,8 +68,8 @@ def make_recipe(name: str, *, image_size: int = 144, token_size: int = 16) -> Re
         per_segment = v2.Compose(
             [
                 v2.RandomHorizontalFlip(),
-                v2.RandomResizedCrop(token_size, scale=(0.6, 1.0), antialias=True),
-                v2.ColorJitter(0.3, 0.3, 0.3, 0.05),
+                v2.RandomResizedCrop(token_size, scale=(0.7, 1.0), antialias=True),
+                v2.RandomApply([v2.ColorJitter(0.3, 0.3, 0.3, 0.05)], p=0.8),
             ]
         )
         return Recipe(
@@ -78,7 +78,7 @@ def make_recipe(name: str, *, image_size: int = 144, token_size: int = 16) -> Re
                     # First, so that no work is spent on segments that are left out.
                     SegmentDrop(0.1),
                     PerSegment(per_segment),
-                    PositionJitter(0.02, 0.1, mode="translate_scale"),
+                    PositionJitter(0.02, 0.2, mode="translate_scale"),
                     RandomMirror(),
                 ]
             )

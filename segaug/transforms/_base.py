@@ -55,7 +55,7 @@ class SegmentTransform(v2.Transform):
 
     def _join(self, image: Any, segments: torch.Tensor) -> Any:
         labels = segments.as_subclass(torch.Tensor)
-        if segments.ndim == 3:
+        if segments.ndim == 3 and not isinstance(segments, SegmentMap):
             return SegmentedImage(image, SegmentMap.from_masks(labels))
         return SegmentedImage(image, segments if isinstance(segments, SegmentMap) else SegmentMap(labels))
 

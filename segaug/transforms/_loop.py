@@ -213,8 +213,9 @@ def _contrast(filled: torch.Tensor, alpha: torch.Tensor, contrast_factor: float)
     full = 255.0 if levels else 1.0
     if bool((alpha == full).all()):
         return F.adjust_contrast_image(filled, contrast_factor)
-    red, green, blue = filled.unbind(0) if len(filled) == 3 else (filled[0], None, None)
-    gray = red.to(torch.float32) if green is None else red * 0.2989 + green * 0.587 + blue * 0.114
+    gray = filled[0].to(torch.float32)
+    if len(filled) == 3:
+        gray = filled[0] * 0.2989 + filled[1] * 0.587 + filled[2] * 0.114
     weights = alpha / full
     mean = ((gray.floor() if levels else gray) * weights).sum() / weights.sum().clamp(min=1e-12)
     blended = (filled * contrast_factor + mean * (1.0 - contrast_factor)).clamp(0, full)

@@ -118,7 +118,7 @@ class _ColorJitter(_Color):
         params: Params = {"fn_idx": permutations(4, draw.count, draw.generator)}
         for _, option, name in self._NAMES:
             bounds = getattr(transform, option)
-            params[name] = None if bounds is None else uniform(*bounds, (draw.count,), draw.generator)
+            params[name] = None if bounds is None else uniform(bounds[0], bounds[1], (draw.count,), draw.generator)
         return params
 
     def recolor(self, transform: Any, colors: Colors, params: Params) -> None:

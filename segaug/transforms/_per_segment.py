@@ -209,7 +209,7 @@ class PerSegment(SegmentTransform):
         if reason is not None:
             raise TypeError(
                 f"PerSegment on a SegmentedImage takes colour transforms only so far: {reason}; "
-                "put it behind Tokenize to change tokens"
+                "put it after Tokenize to change tokens"
             )
         image = sample.image.as_subclass(torch.Tensor)
         check_unit_range("image", image)

@@ -167,7 +167,7 @@ class TestProperties:
             assert all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
         turned = tokenize(photo, labels.T, 16)
         assert all(torch.equal(a, b) for a, b in zip(turned, tokenize(photo, labels.T.contiguous(), 16), strict=True))
-        masks = labels.T == torch.arange(1, 5)[:, None, None]
+        masks = torch.arange(1, 5)[:, None, None] == labels.T
         kept = masks.clone()
         tokenize_masks(photo, masks, 8)
         assert torch.equal(masks, kept)

@@ -196,10 +196,8 @@ class TestCheckpoint:
     @pytest.mark.parametrize("damage", ["empty", "text", "cut", "noise"])
     def test_unreadable(self, tmp_path, checkpoint, photo, suffix, damage):
         path = tmp_path / f"damaged{suffix}"
-        if suffix == ".pth":
-            content = checkpoint.read_bytes()
-        else:
-            content = safetensors_torch.save(build_tiny(seed=7).state_dict())
+        saved = safetensors_torch.save(build_tiny(seed=7).state_dict())
+        content = checkpoint.read_bytes() if suffix == ".pth" else saved
         noise = np.random.default_rng(0).bytes(2000)
         path.write_bytes({"empty": b"", "text": b"no weights", "cut": content[:5000], "noise": noise}[damage])
         segmenter = tiny(path)

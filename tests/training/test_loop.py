@@ -101,7 +101,7 @@ def test_the_best_model_is_the_one_of_the_best_epoch(tmp_path, make_model, token
 
 
 def test_it_learns(tmp_path, make_model, token_sets):
-    train(tmp_path, make_model(pool="mean"), (token_sets[0], token_sets[0]), recipe="none", epochs=15, lr=0.02)
+    train(tmp_path, make_model(pool="mean"), (token_sets[0], token_sets[0]), recipe="none", epochs=25, lr=0.02)
     lines = metrics(tmp_path)
     assert lines[-1]["val_loss"] < 0.6 * lines[0]["val_loss"]
     assert lines[-1]["val_accuracy"] > 0.8
