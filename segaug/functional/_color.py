@@ -220,16 +220,14 @@ def _per_segment(name: str, value: torch.Tensor, patches: torch.Tensor) -> torch
     return value.reshape(-1).to(patches.device)
 
 
-def _number(
-    name: str, factor: torch.Tensor, patches: torch.Tensor, low: float = 0.0, high: float = math.inf
-) -> torch.Tensor:
-    """One float in [low, high] per segment."""
+def _number(name: str, factor: torch.Tensor, patches: torch.Tensor, low: float = 0.0) -> torch.Tensor:
+    """One finite float of at least ``low`` per segment."""
     if factor.dtype == torch.bool or factor.is_complex():
         raise TypeError(f"{name} must be numbers, got {describe(factor)}")
     numbers = _per_segment(name, factor, patches)
-    # NaN fails the comparison.
-    if not bool(((numbers >= low) & (numbers <= high)).all()):
-        allowed = f"at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
+    # NaN fails the comparisons.
+    if not bool(((numbers >= low) & (numbers.abs() < math.inf)).all()):
+        allowed = "finite" if low == -math.inf else f"finite and at least {low:g}"
         raise ValueError(f"{name} must be {allowed}, got {numbers.min():g} to {numbers.max():g}")
     return numbers.to(torch.float64 if patches.dtype == torch.float64 else torch.float32)
 
@@ -332,7 +330,7 @@ def adjust_hue(patches: torch.Tensor, alpha: torch.Tensor, shift: torch.Tensor) 
     Args:
         patches: (..., C, H, W) premultiplied by alpha, uint8, or float in [0, 1]; with one channel nothing changes.
         alpha: (..., H, W), in the dtype and range of ``patches``.
-        shift: (...,), one per segment, in [-0.5, 0.5] of the circle.
+        shift: (...,), one per segment, in turns of the circle: 0.5 gives the complementary hue.
 
     Returns:
         Patches of the same shape and dtype, black outside the segment.
@@ -346,7 +344,7 @@ def adjust_hue(patches: torch.Tensor, alpha: torch.Tensor, shift: torch.Tensor) 
         >>> adjust_hue(red, alpha, torch.tensor([0.5])).flatten().tolist()
         [0, 255, 255]
     """
-    numbers = _number("shift", shift, patches, -0.5, 0.5)
+    numbers = _number("shift", shift, patches, -math.inf)
     return on_tokens(patches, alpha, lambda colors: shift_hue(colors, numbers))
 
 
@@ -409,8 +407,11 @@ def color_jitter(
         0.5
     """
     given = {BRIGHTNESS: brightness, CONTRAST: contrast, SATURATION: saturation, HUE: hue}
+    names = {BRIGHTNESS: "brightness", CONTRAST: "contrast", SATURATION: "saturation", HUE: "hue"}
     factors = {
-        key: _number(_OPERATIONS[key].__name__, value, patches) for key, value in given.items() if value is not None
+        key: _number(names[key], value, patches, -math.inf if key == HUE else 0.0)
+        for key, value in given.items()
+        if value is not None
     }
     if order.shape != (*patches.shape[:-3], 4):
         raise ValueError(f"order must have shape {(*patches.shape[:-3], 4)}, got {describe(order)}")
