@@ -6,13 +6,14 @@ Transforms for torchvision pipelines that change every segment by its own draw, 
 from segaug import functional, models, segmenters, structures, transforms
 from segaug.segmenters import SLIC, Felzenszwalb, Grid, SegmentAnything, Voronoi, Watershed
 from segaug.structures import SegmentedImage, SegmentMap, SegmentTokens, collate
-from segaug.transforms import PerSegment, PositionJitter, Segment, SegmentDrop, Tokenize
+from segaug.transforms import PerSegment, PositionJitter, RandomMirror, Segment, SegmentDrop, Tokenize
 
 __all__ = [
     "Felzenszwalb",
     "Grid",
     "PerSegment",
     "PositionJitter",
+    "RandomMirror",
     "SLIC",
     "Segment",
     "SegmentAnything",

@@ -3,7 +3,6 @@
 from segaug.training._checkpoint import Checkpoint, load_checkpoint, load_model, load_optimizer, save_checkpoint
 from segaug.training._loop import evaluate, fit
 from segaug.training._metrics import Meter
-from segaug.training._mirror import RandomMirror
 from segaug.training._optim import learning_rate, make_optimizer
 from segaug.training._parts import split_by_length
 from segaug.training._plots import draw_curves, draw_tokens
@@ -14,7 +13,6 @@ __all__ = [
     "Checkpoint",
     "Meter",
     "RECIPES",
-    "RandomMirror",
     "Recipe",
     "RunFolder",
     "draw_curves",

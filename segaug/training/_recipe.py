@@ -7,8 +7,7 @@ from torchvision.transforms import v2
 
 from segaug._checks import check_choice, check_int
 from segaug.structures import SegmentedImage, SegmentTokens
-from segaug.training._mirror import RandomMirror
-from segaug.transforms import PerSegment, PositionJitter, SegmentDrop
+from segaug.transforms import PerSegment, PositionJitter, RandomMirror, SegmentDrop
 
 __all__ = ["RECIPES", "Recipe", "make_recipe"]
 

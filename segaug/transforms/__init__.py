@@ -3,6 +3,7 @@
 from segaug.transforms._lowering import ColorLowering, Draw, Lowering, register_lowering
 from segaug.transforms._per_segment import PerSegment
 from segaug.transforms._position_jitter import PositionJitter
+from segaug.transforms._random_mirror import RandomMirror
 from segaug.transforms._segment import Segment
 from segaug.transforms._segment_drop import SegmentDrop
 from segaug.transforms._tokenize import Tokenize
@@ -13,6 +14,7 @@ __all__ = [
     "Lowering",
     "PerSegment",
     "PositionJitter",
+    "RandomMirror",
     "Segment",
     "SegmentDrop",
     "Tokenize",

@@ -140,7 +140,8 @@ def test_a_resumed_run_keeps_its_arguments_and_equals_a_whole_one(example, photo
 
 
 def test_resuming_another_model_or_nothing(example, photos):
-    assert example("--data", photos, "--size", 32, "--segmenter", "grid", "--out", "run")[0] == 0
+    arguments = ("--data", photos, "--size", 32, "--segmenter", "grid", "--lr", 0.001)
+    assert example(*arguments, "--out", "run")[0] == 0
     for arguments, message in (
         (("--resume", "run", "--model", "svit_tiny"), "model was 'svit_micro' and is 'svit_tiny'"),
         (("--resume", "run", "--lr", 0.5), "lr was 0.001 and is 0.5"),

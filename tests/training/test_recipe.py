@@ -3,7 +3,7 @@ import torch
 
 from segaug import SegmentTokens, collate
 from segaug.data import seeded
-from segaug.training import RECIPES, RandomMirror, make_recipe
+from segaug.training import RECIPES, make_recipe
 
 
 @pytest.fixture
@@ -48,31 +48,7 @@ def test_image_changes_image_and_map_alike(token_sets):
     assert not torch.equal(after.image, before.image)
 
 
-def test_mirrors_draw_for_each_image(batch):
-    with seeded(3):
-        after = RandomMirror()(batch)
-    mirrored = [not torch.equal(after[i].patches, batch[i].patches) for i in range(8)]
-    assert 0 < sum(mirrored) < 8
-    everything = RandomMirror(1.0)(batch)
-    for i, is_mirrored in enumerate(mirrored):
-        for name in ("patches", "alpha", "boxes", "areas", "labels"):
-            assert torch.equal(getattr(after[i], name), getattr((everything if is_mirrored else batch)[i], name))
-    twice = RandomMirror(1.0)(everything)
-    assert torch.equal(twice.patches, batch.patches)
-    assert torch.allclose(twice.boxes, batch.boxes, atol=1e-6)
-    assert torch.equal(everything.boxes[batch.is_background], batch.boxes[batch.is_background])
-
-
-def test_a_mirror_of_one_image(batch):
-    assert torch.equal(RandomMirror(1.0)(batch[0]).patches, batch[0].patches.flip(-1))
-    assert torch.equal(RandomMirror(0.0)(batch[0]).patches, batch[0].patches)
-
-
 def test_bad_arguments():
     assert RECIPES == ("none", "image", "segment")
     with pytest.raises(ValueError, match=r"name must be one of .*'segments'"):
         make_recipe("segments")
-    with pytest.raises(ValueError, match=r"p must be in \[0\.0, 1\.0\], got 2"):
-        RandomMirror(2)
-    with pytest.raises(TypeError, match="RandomMirror takes SegmentTokens, got Tensor"):
-        RandomMirror()(torch.zeros(3, 4, 4))
