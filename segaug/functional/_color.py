@@ -82,30 +82,32 @@ class PictureColors:
 
     def per_pixel(self, per_segment: torch.Tensor) -> torch.Tensor:
         """Spread one value per segment over the pixels: (1, K)."""
-        return per_segment[self.segment][None]
+        return per_segment.index_select(0, self.segment)[None]
 
     def mean(self, gray: torch.Tensor) -> torch.Tensor:
         """Mean of gray (1, K) over each segment's own pixels, at every pixel: (1, K)."""
-        rows = int(self.segment.max()) + 1
-        # Double: a sum of many levels is no longer exact in float32.
-        total = torch.zeros(rows, dtype=torch.float64, device=gray.device)
-        total.index_add_(0, self.segment, gray.flatten().double())
-        count = torch.bincount(self.segment, minlength=rows).clamp_(min=1)
-        return (total / count).to(gray.dtype)[self.segment][None]
+        # In double: a sum of many levels is no longer exact in float32.
+        total = torch.bincount(self.segment, weights=gray.flatten().double())
+        count = torch.bincount(self.segment).clamp_(min=1)
+        return self.per_pixel((total / count).to(gray.dtype))
 
     def on(self, chosen: torch.Tensor, change: Change) -> None:
         """Replace the colours of the chosen segments by ``change(their pixels, rows in per-segment tensors)``."""
-        index = chosen[self.segment].nonzero().squeeze(1)
-        if len(index):
-            # The pixels still carry the rows of the whole picture, so all rows stay in use.
-            rows = torch.arange(len(chosen), device=chosen.device)
-            part = type(self)(self.values[..., index], self.segment[index], self.levels)
-            self.values[..., index] = change(part, rows)
+        self.on_groups(chosen.long(), {1: change})
 
     def on_groups(self, group: torch.Tensor, changes: dict[int, Change]) -> None:
-        """Do so for several groups: group says which of ``changes``, if any, a segment gets."""
+        """Do so for several groups at once: group says which of ``changes``, if any, a segment gets."""
+        # The pixels still carry the rows of the whole picture, so all rows stay in use.
+        rows = torch.arange(len(group), device=group.device)
+        group_of_pixel = group.to(torch.uint8).index_select(0, self.segment)
+        values = self.values
         for key, change in changes.items():
-            self.on(group == key, change)
+            index = (group_of_pixel == key).nonzero().squeeze(1)
+            if len(index) == len(self.segment):
+                self.values = change(self, rows)
+            elif len(index):
+                part = type(self)(values.index_select(2, index), self.segment.index_select(0, index), self.levels)
+                self.values.index_copy_(2, index, change(part, rows))
 
 
 Colors = TokenColors | PictureColors
