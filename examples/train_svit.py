@@ -67,6 +67,11 @@ def parse_arguments() -> argparse.Namespace:
         before = RunFolder(args.resume, resume=True).settings
         parser.set_defaults(**{name: value for name, value in before.items() if name in vars(args)})
         args = parser.parse_args()
+    # Before hours of segmenting, and not after.
+    for name in ("epochs", "batch_size", "max_segments", "limit_per_class", "scenes"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
     return args
 
 

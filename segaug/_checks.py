@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 __all__ = [
@@ -31,16 +32,16 @@ def describe(value: Any) -> str:
 
 def check_int(name: str, value: Any, *, minimum: int) -> int:
     """Return ``value`` if it is an int (no bool) of at least ``minimum``."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an int, got {describe(value)}")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value}")
-    return value
+    return int(value)
 
 
 def check_number(name: str, value: Any, *, minimum: float, maximum: float | None = None) -> float:
     """Return ``value`` as a float if it is a finite number in [minimum, maximum]."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be a number, got {describe(value)}")
     upper = float("inf") if maximum is None else maximum
     if not minimum <= value <= upper or value == float("inf"):
@@ -82,5 +83,8 @@ def check_unit_range(name: str, image: torch.Tensor) -> None:
     low, high = (float(bound) for bound in torch.aminmax(image))
     # NaN fails both comparisons.
     if not (low >= 0.0 and high <= 1.0):
-        came = "NaN" if low != low or high != high else f"values from {low:g} to {high:g}"
-        raise ValueError(f"{name} must hold floats in [0, 1], got {came}; put Normalize last")
+        is_nan = low != low or high != high
+        came = "NaN" if is_nan else f"values from {low:g} to {high:g}"
+        # The two usual ways of getting there.
+        advice = "" if is_nan else "; put Normalize last" if low < 0 else "; convert with v2.ToDtype(..., scale=True)"
+        raise ValueError(f"{name} must hold floats in [0, 1], got {came}{advice}")

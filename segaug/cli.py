@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 import segaug
 from segaug._checks import check_int
 from segaug._files import write_atomically
+from segaug._photos import open_photo
 from segaug._sheet import Panel, as_picture, draw_outlines, draw_sheet, draw_tokens, paint_picture
 from segaug.data import parse_segmenter, seeded
 from segaug.structures import SegmentedImage, SegmentTokens
@@ -108,9 +109,7 @@ def _read(path: Path) -> PIL.Image.Image:
     if not path.is_file():
         raise FileNotFoundError(f"IMAGE must be a file, found none at {path}")
     try:
-        with PIL.Image.open(path) as picture:
-            # Cameras store the photo as the sensor lay, and how to turn it.
-            return PIL.ImageOps.exif_transpose(picture).convert("RGB")
+        return open_photo(str(path))
     # Pillow raises nearly anything for a broken file.
     except Exception as error:
         unknown = isinstance(error, PIL.UnidentifiedImageError)

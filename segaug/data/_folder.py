@@ -12,6 +12,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
 from segaug._checks import check_int
+from segaug._photos import open_photo
 
 __all__ = ["BadImageError", "ImageFolder", "train_val_folders"]
 
@@ -121,8 +122,7 @@ class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
 
     def _decode(self, path: Path, data: bytes) -> tv_tensors.Image:
         try:
-            with PIL.Image.open(io.BytesIO(data)) as picture:
-                pixels = F.pil_to_tensor(picture.convert("RGB"))
+            pixels = F.pil_to_tensor(open_photo(io.BytesIO(data)))
         # Pillow raises nearly anything for a broken file: OSError, SyntaxError, ValueError, struct.error, ...
         except Exception as error:
             # Pillow names the buffer where it does not know the format; the path says more.

@@ -134,14 +134,26 @@ class TokenDataset(Dataset[tuple[SegmentTokens, int]]):
         if isinstance(image, SegmentedImage):
             image = image.image
         if self.store is None:
-            return SegmentedImage(image, self.segmenter(image)), target
+            return SegmentedImage(image, self._segment(index, image)), target
         key = {**self._source(index), "kind": "map"}
         stored = self.store.load(key)
         if stored is not None:
             return SegmentedImage(image, SegmentMap(stored["labels"])), target
-        segments = self.segmenter(image)
+        segments = self._segment(index, image)
         self.store.save(key, {"labels": _narrow(segments)})
         return SegmentedImage(image, segments), target
+
+    def _segment(self, index: int, image: torch.Tensor) -> torch.Tensor:
+        try:
+            return self.segmenter(image)  # type: ignore[misc]
+        except Exception as error:
+            # In a folder of thousands, the message alone does not lead to the picture.
+            paths = getattr(self.images, "paths", None)
+            name = f"item {index}" if paths is None else str(paths[index])
+            if isinstance(error, TypeError | ValueError):
+                raise type(error)(f"cannot segment {name}: {error}") from error
+            error.add_note(f"raised while segmenting {name}")
+            raise
 
     def _source(self, index: int) -> dict[str, Any]:
         # A segmenter with a fingerprint: __init__ has seen to it.

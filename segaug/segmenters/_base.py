@@ -1,5 +1,7 @@
 """What all segmenters share: reading the image, naming their options, and labels 1..S."""
 
+import hashlib
+import inspect
 from abc import ABC, abstractmethod
 from importlib.metadata import version
 from typing import Any
@@ -94,14 +96,20 @@ class Segmenter(ABC):
     def fingerprint(self) -> dict[str, Any]:
         """What the maps depend on besides the image: class, options, and releases of the packages that do the work.
 
+        For a segmenter of your own also its source, so that maps are made anew after a change of the class. What it
+        calls elsewhere is not seen: give such code a version among the options.
+
         Two segmenters with equal fingerprints give equal maps, so a store of maps keys its entries by it. JSON can
         hold it.
         """
-        return {
+        fingerprint: dict[str, Any] = {
             "segmenter": type(self).__name__,
             "options": self.options,
             "versions": {name: version(name) for name in self._distributions},
         }
+        if type(self).__module__.partition(".")[0] != "segaug":
+            fingerprint["code"] = _code_of(type(self))
+        return fingerprint
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
@@ -158,3 +166,25 @@ def consecutive(labels: np.ndarray) -> torch.Tensor:
 def tidy_number(value: float) -> int | float:
     """Write 60.0 as 60, so that ``scale=60`` and ``scale=60.0`` are the same option."""
     return int(value) if value.is_integer() else value
+
+
+def _code_of(kind: type) -> str:
+    """A checksum of where a class is defined and how it is written, that of its bases outside segaug included."""
+    digest = hashlib.sha256()
+    for base in kind.__mro__:
+        if base.__module__.partition(".")[0] in ("segaug", "builtins"):
+            continue
+        try:
+            source = inspect.getsource(base)
+        except (OSError, TypeError):
+            # Typed into a session: its compiled methods are all that there is.
+            source = repr([value.__code__.co_code for value in vars(base).values() if inspect.isfunction(value)])
+        digest.update(f"{base.__module__}.{base.__qualname__}\n{source}\n".encode())
+        # Closures are not in the source.
+        for value in vars(base).values():
+            if inspect.isfunction(value):
+                cells = [
+                    cell.cell_contents for cell in value.__closure__ or () if not inspect.isclass(cell.cell_contents)
+                ]
+                digest.update(repr((value.__defaults__, value.__kwdefaults__, cells)).encode())
+    return digest.hexdigest()

@@ -49,6 +49,8 @@ class SegmentMap(tv_tensors.Mask):
         if isinstance(data, np.ndarray):
             if data.dtype.kind not in "iu":
                 raise TypeError(f"data must hold integer labels, got {describe(data)}{_hint(data.dtype.kind == 'b')}")
+            if data.dtype == np.uint64 and data.size and int(data.max()) >= 2**63:
+                raise ValueError(f"labels must be at most 2^63 - 1, got {int(data.max())}")
             # A copy: torch cannot hold read-only or negatively strided arrays.
             data = torch.from_numpy(data.astype(np.int64))
         try:

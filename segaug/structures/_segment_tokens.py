@@ -23,7 +23,7 @@ class SegmentTokens:
     Order: foreground by ascending label, then the background token; in a batch padding comes last.
 
     torchvision's ``ToDtype`` and ``Normalize`` act on all patches, and a flip mirrors patches and boxes; any other
-    transform of torchvision raises: it goes before ``Tokenize``, or into ``PerSegment``.
+    functional of torchvision raises: it goes before ``Tokenize``, or into ``PerSegment``.
 
     Args:
         patches: (..., N, C, P, P), uint8, or float in [0, 1]: the segment's pixels, black outside it (premultiplied by
@@ -207,6 +207,11 @@ def _unflatten(leaves: Iterable[Any], context: None) -> SegmentTokens:
     patches, alpha = tokens.patches, tokens.alpha
     if isinstance(patches, torch.Tensor) and isinstance(alpha, torch.Tensor) and patches.dtype != alpha.dtype:
         # v2.ToDtype converts images and leaves masks; alpha is coverage, and keeps the dtype and range of patches.
+        if not alpha.is_floating_point() and patches.is_floating_point() and patches.numel() and patches.max() > 1:
+            raise ValueError(
+                f"patches must be scaled to [0, 1] when they become float, got {float(patches.max()):g}: "
+                "use v2.ToDtype(..., scale=True)"
+            )
         coverage = F.to_dtype_image(alpha.as_subclass(torch.Tensor), patches.dtype, scale=True)
         object.__setattr__(tokens, "alpha", coverage.as_subclass(type(alpha)))
     return tokens

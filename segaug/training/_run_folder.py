@@ -44,6 +44,10 @@ class RunFolder:
         if not resume and self.last.exists():
             raise ValueError(f"{self.folder} holds a run already: resume it, or choose another folder")
         self.resumed: Checkpoint | None = load_checkpoint(self.last) if resume else None
+        if self.resumed is not None and not {"settings", "history"} <= self.resumed.meta.keys():
+            raise ValueError(
+                f"{self.last} is no checkpoint of a run: it holds no settings and no history to go on from"
+            )
 
     @property
     def last(self) -> Path:

@@ -10,6 +10,7 @@ from torchvision.transforms import v2
 
 from segaug._checks import describe
 from segaug.structures import SegmentedImage, SegmentMap, SegmentTokens
+from segaug.transforms._random import stream_here
 
 __all__ = ["SegmentTransform", "join_pair"]
 
@@ -23,6 +24,12 @@ class SegmentTransform(v2.Transform):
     """
 
     _structures: ClassVar[tuple[type, ...]] = (SegmentedImage, SegmentTokens)
+    _generator: torch.Generator | None = None
+
+    @property
+    def _stream(self) -> torch.Generator | None:
+        """Where to draw."""
+        return stream_here(self._generator)
 
     def forward(self, *inputs: Any) -> Any:
         """Transform every structure of the sample; everything else passes through."""

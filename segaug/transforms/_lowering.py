@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from segaug.functional._color import Colors
+from segaug.functional._color import Colors, on_tokens
 
 __all__ = ["ColorLowering", "Draw", "Lowering", "find_lowering", "register_lowering"]
 
@@ -50,11 +50,30 @@ class Lowering:
 
 
 class ColorLowering(Lowering):
-    """A lowering that changes colours alone, so that it runs on tokens and in the picture."""
+    """A lowering that changes colours alone, so that it runs on tokens and in the picture.
+
+    Subclasses override ``recolor``; ``apply`` takes coverage out before it and puts it back behind it.
+    """
 
     def recolor(self, transform: Any, colors: Colors, params: Params) -> None:
-        """Change ``colors.values`` in place of the segments' colours."""
+        """Replace ``colors.values``: straight colours, channels first, float.
+
+        ``colors.levels`` tells whether they are levels from 0 to 255 (of uint8, to be kept whole) or in [0, 1];
+        ``colors.per_pixel(values)`` spreads one value per segment over the pixels, and ``colors.mean(gray)`` gives each
+        segment's mean.
+        """
         raise NotImplementedError
+
+    def apply(
+        self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Change the colours; coverage stays."""
+
+        def change(colors: Colors) -> torch.Tensor:
+            self.recolor(transform, colors, params)
+            return colors.values
+
+        return on_tokens(patches, alpha, change), alpha
 
 
 _REGISTRY: dict[type, Lowering] = {}

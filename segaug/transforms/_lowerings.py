@@ -7,7 +7,7 @@ import torch
 from torchvision.transforms import InterpolationMode, v2
 
 from segaug.functional import horizontal_flip, resized_crop, vertical_flip
-from segaug.functional._color import BRIGHTNESS, CONTRAST, HUE, SATURATION, Colors, grayscale, jitter, on_tokens
+from segaug.functional._color import BRIGHTNESS, CONTRAST, HUE, SATURATION, Colors, grayscale, jitter
 from segaug.transforms._lowering import ColorLowering, Draw, Lowering, Params, register_lowering
 from segaug.transforms._random import bernoulli, permutations, uniform
 
@@ -94,19 +94,8 @@ class _RandomResizedCrop(Lowering):
         return layers[:, :-1], alpha
 
 
-class _Color(ColorLowering):
-    def apply(
-        self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        def change(colors: Colors) -> torch.Tensor:
-            self.recolor(transform, colors, params)
-            return colors.values
-
-        return on_tokens(patches, alpha, change), alpha
-
-
 @register_lowering(v2.ColorJitter)
-class _ColorJitter(_Color):
+class _ColorJitter(ColorLowering):
     _NAMES = (
         (BRIGHTNESS, "brightness", "brightness_factor"),
         (CONTRAST, "contrast", "contrast_factor"),
@@ -127,7 +116,7 @@ class _ColorJitter(_Color):
 
 
 @register_lowering(v2.RandomGrayscale)
-class _RandomGrayscale(_Color):
+class _RandomGrayscale(ColorLowering):
     def make_params(self, transform: Any, draw: Draw) -> Params:
         return {"gray": bernoulli(transform.p, (draw.count,), draw.generator)}
 

@@ -13,6 +13,7 @@ from segaug.structures import SegmentedImage, SegmentTokens
 from segaug.transforms import _lowerings as _lowerings  # registers torchvision's transforms
 from segaug.transforms._base import SegmentTransform
 from segaug.transforms._lowering import Draw, Params
+from segaug.transforms._plan import LIVE as _LIVE
 from segaug.transforms._plan import Gated, Looped, Segments, make_plan, put_back
 from segaug.transforms._v1 import as_v2
 
@@ -113,8 +114,7 @@ class PerSegment(SegmentTransform):
     def make_params(self, flat_inputs: list[Any]) -> Params:
         """Draw for every slot of a structure; in a map one row per segment, the background first.
 
-        The whole loop (``vectorized=False``) has no parameters of its own: its params are the state of the generator
-        that it starts from.
+        A loop has no parameters of its own: its params are the state of the stream that it starts from.
         """
         structure = flat_inputs[0]
         if isinstance(structure, SegmentTokens):
@@ -123,11 +123,7 @@ class PerSegment(SegmentTransform):
         else:
             count = relabel(structure.segments.as_subclass(torch.Tensor))[1].shape[-1] + 1
             height, width = structure.image.shape[-2:]
-        draw = Draw(count, height, width, self._generator)
-        if self._draws_in_place():
-            gate = None if self.p >= 1.0 else torch.rand(count) < self.p
-            return {"gate": gate, "child": {"state": torch.get_rng_state()}}
-        return self._plan.make_params(draw)
+        return self._plan.make_params(Draw(count, height, width, self._stream))
 
     def transform(self, inpt: SegmentTokens | SegmentedImage, params: Params) -> SegmentTokens | SegmentedImage:
         """Apply parameters that were drawn."""
@@ -135,17 +131,13 @@ class PerSegment(SegmentTransform):
             return self._on_tokens(inpt, params)
         return self._on_picture(inpt, params)
 
-    def _draws_in_place(self) -> bool:
-        return isinstance(self._plan.child, Looped) and self._generator is None
-
     def _run(self, structure: Any) -> Any:
-        output = super()._run(structure)
-        if self._draws_in_place() and self._end_state is not None:
-            # The loop stands in for calling the transform by hand, so the default generator moves on as it would have.
-            torch.set_rng_state(self._end_state)
-        return output
-
-    _end_state: torch.Tensor | None = None
+        if not isinstance(structure, SegmentTokens) or not isinstance(self._plan.child, Looped) or self._generator:
+            return super()._run(structure)
+        # A loop stands in for calling the transform by hand: it draws from the default generator as it stands, and moves
+        # it on as that would have.
+        gate = None if self.p >= 1.0 else torch.rand(structure.labels.numel()) < self.p
+        return self._on_tokens(structure, {"gate": gate, "child": _LIVE})
 
     def _on_tokens(self, tokens: SegmentTokens, params: Params) -> SegmentTokens:
         patches = tokens.patches.as_subclass(torch.Tensor)
@@ -165,11 +157,7 @@ class PerSegment(SegmentTransform):
 
         everything = Segments(patches.flatten(0, -4), alpha.flatten(0, -3), names, index)
         chosen = active.nonzero().squeeze(1)
-        self._end_state = None
-        if self._draws_in_place():
-            new_patches, new_alpha = self._loop_in_place(everything.only(chosen), params)
-        else:
-            new_patches, new_alpha = self._plan.apply(everything.only(chosen), params)
+        new_patches, new_alpha = self._plan.apply(everything.only(chosen), params)
         if new_patches.shape[1:] != everything.patches.shape[1:] and bool(((labels < 0) | active).all()):
             # Padding takes the new size too, and stays empty.
             everything = Segments(
@@ -186,23 +174,6 @@ class PerSegment(SegmentTransform):
             tokens.areas,
             tokens.labels,
         )
-
-    def _loop_in_place(self, segments: Segments, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
-        """Loop from the state that the parameters hold; leave the default generator as it was, and note where it got."""
-        loop = self._plan.child
-        if not isinstance(loop, Looped):
-            raise TypeError(f"expected a loop, got {type(loop).__name__}")
-        before = torch.get_rng_state()
-        chosen = torch.arange(len(segments.index), device=segments.index.device)
-        if params["gate"] is not None:
-            chosen = params["gate"].to(segments.index.device)[segments.index].nonzero().squeeze(1)
-        try:
-            torch.set_rng_state(params["child"]["state"])
-            patches, alpha = loop.run(segments.only(chosen))
-            self._end_state = torch.get_rng_state()
-        finally:
-            torch.set_rng_state(before)
-        return put_back(segments, chosen, patches, alpha)
 
     def _on_picture(self, sample: SegmentedImage, params: Params) -> SegmentedImage:
         reason = self._plan.why_not_in_picture()

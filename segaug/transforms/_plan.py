@@ -16,7 +16,7 @@ from segaug.transforms._loop import describe_transform, loop_over_segments
 from segaug.transforms._lowering import ColorLowering, Draw, Lowering, Params, find_lowering
 from segaug.transforms._random import bernoulli
 
-__all__ = ["Looped", "Node", "Segments", "make_plan"]
+__all__ = ["LIVE", "Looped", "Node", "Segments", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,12 @@ class Gated(Node):
     p: float
 
     def make_params(self, draw: Draw) -> Params:
+        size = self.child.output_size(draw.height, draw.width)
+        if self.p < 1.0 and size != (draw.height, draw.width):
+            raise ValueError(
+                f"transform must give every segment the same size: with p={self.p:g} some would become {size}, the others "
+                f"stay {(draw.height, draw.width)}"
+            )
         # No draw where there is nothing to choose, so that p=1 leaves the stream to the transform alone.
         gate = None if self.p >= 1.0 else bernoulli(self.p, (draw.count,), draw.generator)
         return {"gate": gate, "child": self.child.make_params(draw)}
@@ -177,6 +183,10 @@ class Gated(Node):
         yield from self.child.lowered()
 
 
+# Parameters of a loop that draws from torch's default generator as it stands.
+LIVE: Params = {}
+
+
 @dataclass(frozen=True)
 class Looped(Node):
     """A transform that is called once per segment."""
@@ -192,6 +202,8 @@ class Looped(Node):
         return {"state": torch.Generator().manual_seed(int(seed)).get_state()}
 
     def apply(self, segments: Segments, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
+        if params is LIVE:
+            return self.run(segments)
         with own_stream(params["state"], segments.patches.device):
             return self.run(segments)
 

@@ -59,8 +59,8 @@ class PositionJitter(SegmentTransform):
         """Draw ``box_noise`` (..., N, 4) and ``area_noise`` (..., N)."""
         shape = tuple(flat_inputs[0].labels.shape)
         return {
-            "box_noise": normal(self.box_std, (*shape, 4), self._generator),
-            "area_noise": normal(self.area_std, shape, self._generator),
+            "box_noise": normal(self.box_std, (*shape, 4), self._stream),
+            "area_noise": normal(self.area_std, shape, self._stream),
         }
 
     def transform(self, inpt: SegmentTokens, params: dict[str, Any]) -> SegmentTokens:

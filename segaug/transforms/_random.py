@@ -1,8 +1,25 @@
 """Draws. All on the CPU (or where the generator is), so that a seed gives the same result on every device."""
 
 import torch
+from torch.utils.data import get_worker_info
 
-__all__ = ["bernoulli", "normal", "permutations", "uniform"]
+__all__ = ["bernoulli", "normal", "permutations", "stream_here", "uniform"]
+
+# Per generator, the seed of the loader's worker that it was last told apart by.
+_told_apart: dict[int, int] = {}
+
+
+def stream_here(generator: torch.Generator | None) -> torch.Generator | None:
+    """Give a generator that a loader copied into its workers a stream of its own in each.
+
+    As they come, all copies draw the same numbers, in every worker and every epoch. The worker's seed, which the loader
+    draws from torch's default generator for each epoch, tells them apart.
+    """
+    worker = get_worker_info()
+    if generator is not None and worker is not None and _told_apart.get(id(generator)) != worker.seed:
+        generator.manual_seed((generator.initial_seed() + worker.seed) % 2**63)
+        _told_apart[id(generator)] = worker.seed
+    return generator
 
 
 def _device(generator: torch.Generator | None) -> torch.device:

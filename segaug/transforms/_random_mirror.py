@@ -42,7 +42,7 @@ class RandomMirror(SegmentTransform):
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw ``mirror`` (...), one bool per image."""
-        return {"mirror": bernoulli(self.p, tuple(flat_inputs[0].labels.shape[:-1]), self._generator)}
+        return {"mirror": bernoulli(self.p, tuple(flat_inputs[0].labels.shape[:-1]), self._stream)}
 
     def transform(self, inpt: SegmentTokens, params: dict[str, Any]) -> SegmentTokens:
         """Mirror what was drawn."""

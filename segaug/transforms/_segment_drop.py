@@ -42,7 +42,7 @@ class SegmentDrop(SegmentTransform):
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw ``drop`` (..., N) bool."""
-        return {"drop": bernoulli(self.p, tuple(flat_inputs[0].labels.shape), self._generator)}
+        return {"drop": bernoulli(self.p, tuple(flat_inputs[0].labels.shape), self._stream)}
 
     def transform(self, inpt: SegmentTokens, params: dict[str, Any]) -> SegmentTokens:
         """Leave out what was drawn."""

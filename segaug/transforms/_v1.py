@@ -1,18 +1,33 @@
 """Transforms of torchvision's first API, taken as their v2 equals."""
 
+import copy
 import inspect
 from typing import Any
 
+import torch
 from torchvision.transforms import v2
 
 __all__ = ["as_v2"]
 
 _V1_MODULES = ("torchvision.transforms.transforms", "torchvision.transforms.autoaugment")
+_CONTAINERS = (v2.Compose, v2.RandomApply, v2.RandomChoice, v2.RandomOrder)
 
 
 def as_v2(transform: Any) -> Any:
-    """Return the v2 equal of a v1 transform, children included; anything else as it is."""
+    """Return the v2 equal of a v1 transform, in containers too; anything else as it is."""
     kind = type(transform)
+    if kind is torch.nn.Sequential:
+        return v2.Compose([as_v2(child) for child in transform]) if len(transform) else v2.Identity()
+    if kind in _CONTAINERS:
+        children = [as_v2(child) for child in transform.transforms]
+        if all(new is old for new, old in zip(children, transform.transforms, strict=True)):
+            return transform
+        # A copy: the user's own container stays as it is.
+        changed = copy.copy(transform)
+        changed.__dict__ = dict(transform.__dict__)
+        changed._modules = {name: child for name, child in transform._modules.items() if name != "transforms"}
+        changed.transforms = children
+        return changed
     if kind.__module__ not in _V1_MODULES:
         return transform
     equal = getattr(v2, kind.__name__, None)

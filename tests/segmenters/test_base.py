@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
-from segaug.segmenters import Segmenter
+from segaug.segmenters import Grid, Segmenter
 from segaug.segmenters._base import as_rgb_array, consecutive, tidy_number
 from segaug.structures import SegmentMap
 
@@ -112,10 +112,25 @@ class TestSubclass:
         segmenter = Values(plus=3)
         assert repr(segmenter) == "Values(plus=3)"
         assert segmenter.options == {"plus": 3}
-        assert segmenter.fingerprint == {"segmenter": "Values", "options": {"plus": 3}, "versions": {}}
+        fingerprint = segmenter.fingerprint
+        code = fingerprint.pop("code")
+        assert fingerprint == {"segmenter": "Values", "options": {"plus": 3}, "versions": {}}
+        assert code == Values(plus=4).fingerprint["code"]
+        assert "code" not in Grid(2, 2).fingerprint
         segmenter.options["plus"] = 4
         assert segmenter.options == {"plus": 3}
         json.dumps(segmenter.fingerprint)
+
+    def test_classes_of_one_name_are_told_apart(self):
+        def make(value):
+            class Mine(Values):
+                def segment(self, image):
+                    return torch.full(image.shape[-2:], value)
+
+            return Mine()
+
+        assert make(1).fingerprint == make(1).fingerprint
+        assert make(1).fingerprint != make(2).fingerprint
 
     def test_wrong_shape_from_segment(self, photo):
         class Wrong(Values):

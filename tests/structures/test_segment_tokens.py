@@ -417,3 +417,9 @@ class TestRefused:
     def test_mixing(self, batch, kind):
         with pytest.raises(ValueError, match="does not support"):
             kind(num_classes=3)(batch, torch.tensor([0, 1, 2]))
+
+
+def test_unscaled_floats_are_refused(make_tokens):
+    tokens = make_tokens()
+    with pytest.raises(ValueError, match=r"scale=True"):
+        v2.Lambda(lambda patches: patches.float() + 1, tv_tensors.Image)(tokens)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from segaug.training import load_checkpoint, load_model, load_optimizer, make_optimizer, save_checkpoint
+from segaug.training import RunFolder, load_checkpoint, load_model, load_optimizer, make_optimizer, save_checkpoint
 
 pytest.importorskip("safetensors")
 
@@ -113,3 +113,9 @@ def test_state_that_is_no_tensor_is_refused(tmp_path):
     optimizer.state[model.weight]["name"] = "text"
     with pytest.raises(TypeError, match="optimizer must keep tensors only to be saved, got str 'name'"):
         save_checkpoint(tmp_path / "a.safetensors", model, optimizer)
+
+
+def test_a_checkpoint_of_no_run_cannot_be_resumed(tmp_path, make_model):
+    save_checkpoint(tmp_path / "last.safetensors", make_model())
+    with pytest.raises(ValueError, match="no checkpoint of a run"):
+        RunFolder(tmp_path, resume=True)

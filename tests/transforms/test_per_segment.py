@@ -25,7 +25,7 @@ from segaug import (
     Tokenize,
     collate,
 )
-from segaug.transforms import Lowering, register_lowering
+from segaug.transforms import ColorLowering, Lowering, register_lowering
 
 JITTER = v2.ColorJitter(0.6, 0.6, 0.6, 0.4)
 # The transforms that the batched path knows, by name.
@@ -333,6 +333,8 @@ def test_a_new_size_for_some_segments_only_is_an_error():
     torch.manual_seed(0)
     with pytest.raises(ValueError, match="same size"):
         PerSegment(v2.RandomResizedCrop(4), p=0.5)(tokens)
+    with pytest.raises(ValueError, match="same size"):
+        PerSegment(v2.RandomApply([v2.RandomResizedCrop(4)], p=0.9))(tokens)
     background = SegmentTokens(tokens.patches, tokens.alpha, tokens.boxes, tokens.areas, torch.tensor([1, 2, 3, 4, 0]))
     with pytest.raises(ValueError, match="same size"):
         PerSegment(v2.RandomResizedCrop(4), background=False)(background)
@@ -439,6 +441,28 @@ def test_the_first_api_of_torchvision_is_taken_as_its_v2_equal():
     assert torch.equal(plain(flipped.alpha), plain(tokens.alpha).flip(-1))
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda flip: v2.Compose([flip]),
+        lambda flip: torch.nn.Sequential(flip),
+        lambda flip: v2.RandomApply([flip], p=1.0),
+        lambda flip: v2.RandomChoice([flip]),
+        lambda flip: v2.RandomOrder([v2.Compose([flip])]),
+        lambda flip: v1.Compose([v2.Compose([flip])]),
+    ],
+)
+@pytest.mark.parametrize("vectorized", [True, False])
+def test_the_first_api_inside_any_container(wrap, vectorized):
+    tokens = make_tokens(3, full=False)
+    container = wrap(v1.RandomHorizontalFlip(1.0))
+    out = PerSegment(container, vectorized=vectorized)(tokens)
+    assert torch.equal(plain(out.patches), plain(tokens.patches).flip(-1))
+    assert torch.equal(plain(out.alpha), plain(tokens.alpha).flip(-1))
+    children = container if isinstance(container, torch.nn.Sequential) else container.transforms
+    assert type(children[0]) in (v1.RandomHorizontalFlip, v2.Compose)
+
+
 def test_a_callable_sees_the_mean_colour_outside_and_leaves_alpha():
     tokens = make_tokens(3, full=False)
     seen = []
@@ -509,6 +533,49 @@ def test_stands_in_a_compose_with_targets():
     tokens, target = pipeline(tv_tensors.Image(torch.zeros(3, 80, 80, dtype=torch.uint8)), 7)
     assert isinstance(tokens, SegmentTokens)
     assert target == 7
+
+
+def test_users_can_add_a_colour_for_tokens_and_pictures():
+    class Negative(v2.Transform):
+        def transform(self, inpt, params):
+            return v2.functional.invert(inpt)
+
+    @register_lowering(Negative)
+    class _Negative(ColorLowering):
+        def recolor(self, transform, colors, params):
+            colors.values = (255 if colors.levels else 1) - colors.values
+
+    tokens, sample = make_tokens(3), picture()
+    assert torch.equal(plain(PerSegment(Negative())(tokens).patches), 255 - plain(tokens.patches))
+    assert torch.equal(plain(PerSegment(Negative())(sample).image), 255 - plain(sample.image))
+
+
+@pytest.mark.parametrize("transform", [v2.GaussianBlur(3, (0.1, 3.0)), v2.RandomRotation(40)])
+def test_a_loop_draws_anew_for_every_make_params(transform):
+    tokens, per_segment = make_tokens(3), PerSegment(transform)
+    outs = [per_segment.transform(tokens, per_segment.make_params([tokens])) for _ in range(3)]
+    assert len({plain(out.patches).numpy().tobytes() for out in outs}) == 3
+
+
+class Draws(torch.utils.data.Dataset):
+    def __init__(self):
+        self.tokens = make_tokens(4)
+        self.transform = PositionJitter(0.1, 0.0, generator=torch.Generator().manual_seed(1))
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        return plain(self.transform(self.tokens).boxes)
+
+
+def test_a_generator_draws_otherwise_in_each_worker_and_epoch():
+    torch.manual_seed(0)
+    loader = torch.utils.data.DataLoader(Draws(), batch_size=None, num_workers=2)
+    drawn = [boxes.numpy().tobytes() for _ in range(2) for boxes in loader]
+    assert len(set(drawn)) == 12
+    torch.manual_seed(0)
+    assert [boxes.numpy().tobytes() for _ in range(2) for boxes in loader] == drawn
 
 
 # In the picture
