@@ -15,23 +15,33 @@ def print_machine() -> None:
     print(f"{platform.machine()}, {torch.get_num_threads()} thread(s), Python {platform.python_version()}, {versions}")
 
 
-def compare(title: str, ways: dict[str, Callable[[], object]], *, rounds: int = 15, warmup: int = 2) -> None:
-    """Print median, quartiles and the ratio to the first way, of ``rounds`` interleaved runs."""
-    for way in ways.values():
-        for _ in range(warmup):
-            way()
+def compare(title: str, ways: dict[str, Callable[[], object]], *, rounds: int = 11, block: float = 0.05) -> None:
+    """Print median, quartiles and the ratio to the first way, of ``rounds`` rounds in which the ways take turns.
+
+    In a round each way runs for ``block`` seconds, at least once, and counts with the mean of its runs: a way's figure is
+    that of steady use, as in an epoch, and not of a single call after another way has emptied the caches.
+    """
     times: dict[str, list[float]] = {name: [] for name in ways}
+    for way in ways.values():
+        _block(way, block)
     for _ in range(rounds):
         for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            times[name].append((time.perf_counter() - start) * 1e3)
+            times[name].append(_block(way, block))
     first = next(iter(ways))
-    print(f"\n{title} ({rounds} rounds, in turn)")
-    print(f"{'way':<52}{'median ms':>11}{'quartiles':>18}{'ratio':>8}{'of pairs':>16}")
+    print(f"\n{title} ({rounds} rounds, blocks of {block * 1e3:.0f} ms in turn)")
+    print(f"{'way':<52}{'median ms':>11}{'quartiles':>18}{'ratio':>8}{'of rounds':>16}")
     for name, values in times.items():
         low, median, high = statistics.quantiles(values, n=4)
         ratios = [a / b for a, b in zip(values, times[first], strict=True)]
         ratio_low, ratio, ratio_high = statistics.quantiles(ratios, n=4)
         spread, pairs = f"{low:.2f} .. {high:.2f}", f"{ratio_low:.1f} .. {ratio_high:.1f}"
         print(f"{name:<52}{median:>11.2f}{spread:>18}{ratio:>8.1f}{pairs:>16}")
+
+
+def _block(way: Callable[[], object], seconds: float) -> float:
+    """Run for a while; milliseconds per run."""
+    runs, start = 0, time.perf_counter()
+    while (passed := time.perf_counter() - start) < seconds or not runs:
+        way()
+        runs += 1
+    return passed / runs * 1e3

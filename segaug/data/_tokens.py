@@ -143,7 +143,7 @@ class TokenDataset(Dataset[tuple[SegmentTokens, int]]):
         self.store.save(key, {"labels": _narrow(segments)})
         return SegmentedImage(image, segments), target
 
-    def _segment(self, index: int, image: torch.Tensor) -> torch.Tensor:
+    def _segment(self, index: int, image: torch.Tensor) -> SegmentMap:
         try:
             return self.segmenter(image)  # type: ignore[misc]
         except Exception as error:

@@ -5,7 +5,7 @@ import torch
 __all__ = ["group_by_size"]
 
 # Values that one group may hold: 64 MiB of floats.
-_GROUP_VALUES = 2**24
+_GROUP_VALUES = 2**18
 # A further group takes about as long as this many pixels more.
 _PIXELS_PER_GROUP = 10_000
 
