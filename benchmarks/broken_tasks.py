@@ -50,11 +50,11 @@ def accuracy(task: str, transform: v2.Transform | None, *, n: int, epochs: int, 
 def main() -> None:
     cases = {
         "orientation": ("PerSegment(RandomHorizontalFlip + RandomVerticalFlip)", 1600, 8),
-        "relation": ("PositionJitter(0.2, 0)", 2016, 24),
+        "relation": ("PositionJitter(0.4, 0)", 2016, 24),
     }
     transforms = {
         "orientation": PerSegment(v2.Compose([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()])),
-        "relation": PositionJitter(0.2, 0.0),
+        "relation": PositionJitter(0.4, 0.0),
     }
     print(f"{'task':<14}{'augmentation':<56}{'accuracy, seeds 0, 1, 2':>28}")
     for task, (name, n, epochs) in cases.items():
