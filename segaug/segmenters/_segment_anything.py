@@ -179,9 +179,8 @@ class SegmentAnything(Segmenter):
         return state
 
     def _load(self) -> Any:
-        if self._model is None:
-            assert self._checkpoint is not None
-            self._check_unchanged()
+        if self._model is None and self._checkpoint is not None:
+            self._check_unchanged(self._checkpoint)
             state = _read_state(self._checkpoint)
             device = self._options["device"]
             if device == "auto":
@@ -191,7 +190,7 @@ class SegmentAnything(Segmenter):
 
     def _digest(self) -> str:
         if self._checkpoint is not None:
-            self._check_unchanged()
+            self._check_unchanged(self._checkpoint)
             with self._checkpoint.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         digest = hashlib.sha256()
@@ -202,11 +201,10 @@ class SegmentAnything(Segmenter):
         digest.update(f"{self._model.mask_threshold} {self._model.image_format}".encode())
         return digest.hexdigest()
 
-    def _check_unchanged(self) -> None:
+    def _check_unchanged(self, checkpoint: Path) -> None:
         # Weights and digest are read at different times; a file replaced in between would mark maps with the wrong one.
-        assert self._checkpoint is not None
-        if not self._checkpoint.is_file() or _stamp(self._checkpoint) != self._stamp:
-            raise ValueError(f"checkpoint {self._checkpoint} has changed since the segmenter was made; make a new one")
+        if not checkpoint.is_file() or _stamp(checkpoint) != self._stamp:
+            raise ValueError(f"checkpoint {checkpoint} has changed since the segmenter was made; make a new one")
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """How a known transform runs for all segments at once: the protocol, and the registry that users can extend."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ class Draw:
     generator: torch.Generator | None
 
 
-class Lowering:
+class Lowering(ABC):
     """Runs one class of transform batched. One instance serves all transforms of the class.
 
     ``make_params`` draws for ``draw.count`` segments at once; ``apply`` gets the patches (M, C, H, W), premultiplied by
@@ -42,11 +43,11 @@ class Lowering:
         """Draw every parameter for every segment."""
         return {}
 
+    @abstractmethod
     def apply(
         self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Apply the parameters to the segments."""
-        raise NotImplementedError
 
 
 class ColorLowering(Lowering):
@@ -55,6 +56,7 @@ class ColorLowering(Lowering):
     Subclasses override ``recolor``; ``apply`` takes coverage out before it and puts it back behind it.
     """
 
+    @abstractmethod
     def recolor(self, transform: Any, colors: Colors, params: Params) -> None:
         """Replace ``colors.values``: straight colours, channels first, float.
 
@@ -62,7 +64,6 @@ class ColorLowering(Lowering):
         ``colors.per_pixel(values)`` spreads one value per segment over the pixels, and ``colors.mean(gray)`` gives each
         segment's mean.
         """
-        raise NotImplementedError
 
     def apply(
         self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params

@@ -4,6 +4,7 @@ A node first draws every parameter for every segment, then applies them: so draw
 how the work is batched, and parameters can be kept and applied again.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,32 +34,32 @@ class Segments:
         return replace(self, patches=self.patches[chosen], alpha=self.alpha[chosen], index=self.index[chosen])
 
 
-class Node:
+class Node(ABC):
     """One step."""
 
+    @abstractmethod
     def make_params(self, draw: Draw) -> Params:
         """Draw for ``draw.count`` segments."""
-        raise NotImplementedError
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Size of a patch after the step, as far as it is known."""
         return height, width
 
+    @abstractmethod
     def apply(self, segments: Segments, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the new patches and alpha."""
-        raise NotImplementedError
 
+    @abstractmethod
     def recolor(self, colors: PictureColors, params: Params) -> None:
-        """Change the colours of a picture."""
-        raise NotImplementedError
+        """Change the colours of a picture; only where :meth:`why_not_in_picture` has no objection."""
 
+    @abstractmethod
     def why_not_in_picture(self) -> str | None:
         """Say what cannot run on a SegmentedImage yet, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lowered(self) -> Iterator[tuple[str, str]]:
         """Yield the name of each wrapped transform and how it runs."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,11 @@ class Batched(Node):
         return self.lowering.apply(self.transform, segments.patches, segments.alpha, rows)
 
     def recolor(self, colors: PictureColors, params: Params) -> None:
-        if isinstance(self.lowering, ColorLowering):
-            device = colors.values.device
-            rows = {
-                key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in params.items()
-            }
-            self.lowering.recolor(self.transform, colors, rows)
+        if not isinstance(self.lowering, ColorLowering):
+            raise TypeError(self.why_not_in_picture())
+        device = colors.values.device
+        rows = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in params.items()}
+        self.lowering.recolor(self.transform, colors, rows)
 
     def why_not_in_picture(self) -> str | None:
         return None if isinstance(self.lowering, ColorLowering) else f"{type(self.transform).__name__} moves pixels"
@@ -213,6 +213,9 @@ class Looped(Node):
             return segments.patches, segments.alpha
         names = segments.names(segments.index)
         return loop_over_segments(self.transform, segments.patches, segments.alpha, names, self.geometry)
+
+    def recolor(self, colors: PictureColors, params: Params) -> None:
+        raise TypeError(self.why_not_in_picture())
 
     def why_not_in_picture(self) -> str | None:
         return f"{describe_transform(self.transform)} is not batched ({self.reason})"
