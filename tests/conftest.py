@@ -5,6 +5,7 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
+import skimage.data
 import torch
 from torchvision.transforms.v2 import functional as F
 
@@ -37,10 +38,9 @@ def shared_data(tmp_path_factory):
 @pytest.fixture(scope="session")
 def load_photo():
     """``load_photo(name, height, width)``: one of scikit-image's photos, (3, height, width) uint8."""
-    data = pytest.importorskip("skimage.data")
 
     def load(name: str, height: int, width: int) -> torch.Tensor:
-        picture = PIL.Image.fromarray(getattr(data, name)())
+        picture = PIL.Image.fromarray(getattr(skimage.data, name)())
         return F.pil_to_tensor(picture.resize((width, height), PIL.Image.Resampling.BILINEAR))
 
     return load

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from segaug.data import StoreCounts, TokenStore
 
-pytest.importorskip("safetensors")
 # Python 3.12 and later warn of any fork beside torch's threads.
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 

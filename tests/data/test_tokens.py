@@ -18,7 +18,6 @@ from segaug.data import (
 from segaug.data._tokens import STORE_VERSION, _narrow
 from segaug.transforms import PerSegment
 
-pytest.importorskip("safetensors")
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
 FIELDS = ("patches", "alpha", "boxes", "areas", "labels")

@@ -11,10 +11,6 @@ import torch
 
 from segaug.training import load_checkpoint
 
-pytest.importorskip("safetensors")
-pytest.importorskip("matplotlib")
-pytest.importorskip("tqdm")
-pytest.importorskip("skimage")
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "train_svit.py"

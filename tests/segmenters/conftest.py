@@ -1,5 +1,6 @@
 import PIL.Image
 import pytest
+import skimage.data
 import torch
 from torchvision.transforms.v2 import functional as F
 
@@ -7,7 +8,7 @@ from torchvision.transforms.v2 import functional as F
 @pytest.fixture(scope="session")
 def photo():
     """A real photo, (3, 48, 64) uint8. Clone it before changing it."""
-    data = pytest.importorskip("skimage.data")
+    data = skimage.data
     picture = PIL.Image.fromarray(data.astronaut()).resize((64, 48), PIL.Image.Resampling.BILINEAR)
     return F.pil_to_tensor(picture)
 

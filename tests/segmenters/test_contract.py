@@ -33,8 +33,6 @@ LOOK_AT_THE_IMAGE = [name for name in FACTORIES if name not in ("grid", "voronoi
 
 @pytest.fixture(params=FACTORIES)
 def segmenter(request):
-    if request.param in LOOK_AT_THE_IMAGE:
-        pytest.importorskip("skimage")
     return FACTORIES[request.param]()
 
 
@@ -118,14 +116,12 @@ class TestThoseThatLookAtTheImage:
         seed=st.integers(0, 1000),
     )
     def test_any_image(self, name, height, width, channels, levels, seed):
-        pytest.importorskip("skimage")
         generator = torch.Generator().manual_seed(seed)
         image = torch.randint(levels, (channels, height, width), generator=generator).to(torch.uint8)
         check_map(FACTORIES[name]()(image), height, width)
 
     @pytest.mark.parametrize("shape", [(1, 1), (1, 2), (1, 300), (300, 1), (2, 2), (2, 300)])
     def test_thin_images(self, name, shape):
-        pytest.importorskip("skimage")
         ramp = torch.arange(shape[0] * shape[1]).reshape(1, *shape) % 256
         check_map(FACTORIES[name]()(ramp.to(torch.uint8)), *shape)
 

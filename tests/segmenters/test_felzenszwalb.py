@@ -1,9 +1,6 @@
-import pytest
 import torch
 
 from segaug.segmenters import Felzenszwalb
-
-pytest.importorskip("skimage")
 
 
 def test_is_scikit_images_felzenszwalb(photo):

@@ -7,13 +7,12 @@ import pickle
 
 import numpy as np
 import pytest
+import safetensors.torch as safetensors_torch
+import segment_anything
 import torch
 
 from segaug.segmenters import SegmentAnything
 from segaug.structures import SegmentMap
-
-segment_anything = pytest.importorskip("segment_anything")
-safetensors_torch = pytest.importorskip("safetensors.torch")
 
 # Lets every mask through, duplicates too: a random model's scores mean nothing.
 ALL_MASKS = {"points_per_side": 3, "pred_iou_thresh": 0, "stability_score_thresh": 0, "box_nms_thresh": 1.0}
@@ -119,8 +118,6 @@ class TestMaps:
         ],
     )
     def test_generator_options_reach_the_generator(self, photo, options):
-        if "min_mask_region_area" in options:
-            pytest.importorskip("cv2")
         segmenter = SegmentAnything.from_model(build_tiny(), **{**ALL_MASKS, **options})
         labels = segmenter(photo)
         assert labels.num_segments > 0

@@ -1,9 +1,6 @@
-import pytest
 import torch
 
 from segaug.segmenters import SLIC
-
-pytest.importorskip("skimage")
 
 
 def test_is_scikit_images_slic(photo):

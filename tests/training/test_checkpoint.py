@@ -6,8 +6,6 @@ from torch import nn
 
 from segaug.training import RunFolder, load_checkpoint, load_model, load_optimizer, make_optimizer, save_checkpoint
 
-pytest.importorskip("safetensors")
-
 
 def trained(model, steps=2):
     optimizer = make_optimizer(model, lr=0.01)

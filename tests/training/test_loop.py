@@ -2,14 +2,12 @@ import json
 
 import pytest
 import torch
+import tqdm
 
 from segaug._files import write_atomically
 from segaug.data import load_tokens
 from segaug.training import RunFolder, evaluate, fit, load_checkpoint, load_model, make_recipe
 
-pytest.importorskip("safetensors")
-pytest.importorskip("matplotlib")
-tqdm = pytest.importorskip("tqdm")
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
 OPTIONS = {"epochs": 2, "batch_size": 8, "lr": 0.01, "progress": False}

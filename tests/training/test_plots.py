@@ -9,8 +9,6 @@ import torch
 
 from segaug.training import draw_curves, draw_tokens
 
-pytest.importorskip("matplotlib")
-
 
 def picture(data):
     with PIL.Image.open(io.BytesIO(data)) as image:
