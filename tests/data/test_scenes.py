@@ -9,15 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import tv_tensors
 
-from segaug.data import _scenes
-from segaug.data._scenes import Scenes
+from segaug.data._scenes import Scenes, _dataset, _shapes, _stream, _tasks
 from segaug.structures import SegmentedImage, SegmentMap
 
 TASKS = ("count", "majority", "relation", "orientation")
 
 
 def _scene(task, index, size=96, seed=0):
-    return _scenes._draw_scene(task, size, seed, index)
+    return _dataset.draw_scene(task, size, seed, index)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -184,20 +183,20 @@ def test_objects_do_overlap():
     assert touching >= 15
 
 
-@pytest.mark.parametrize("kind", _scenes._TABLE_KINDS)
+@pytest.mark.parametrize("kind", _shapes._TABLE_KINDS)
 def test_a_shape_has_about_the_standard_area_and_the_declared_reach(kind):
-    inside = _scenes._distance_tables()[kind] < 0
+    inside = _shapes.distance_tables()[kind] < 0
     assert 1.2 <= inside.sum() / 96**2 <= 2.65
     y, x = np.nonzero(inside)
-    centre = _scenes._TABLE_SIDE / 2
+    centre = _shapes.TABLE_SIDE / 2
     reach = np.hypot(x + 0.5 - centre, y + 0.5 - centre).max() / 96
-    assert abs(reach - _scenes._REACH[kind]) < 0.03
+    assert abs(reach - _shapes.REACH[kind]) < 0.03
 
 
 def test_a_distance_is_a_distance():
-    table = _scenes._distance_tables()["square"]
-    middle = _scenes._TABLE_SIDE // 2
-    along = (np.arange(_scenes._TABLE_SIDE) + 0.5) / 96 - 1.75
+    table = _shapes.distance_tables()["square"]
+    middle = _shapes.TABLE_SIDE // 2
+    along = (np.arange(_shapes.TABLE_SIDE) + 0.5) / 96 - 1.75
     np.testing.assert_allclose(table[middle], np.abs(along) - 0.8, atol=1e-2)
 
 
@@ -212,8 +211,8 @@ def test_targets_are_balanced(task):
     scenes = Scenes(task, 1)
     found = Counter()
     for index in range(total):
-        stream = _scenes._Stream(0, TASKS.index(task), index)
-        found[_scenes._TASKS[task].plan(stream).target] += 1
+        stream = _stream.Stream(0, TASKS.index(task), index)
+        found[_tasks.TASKS[task].plan(stream).target] += 1
     expected = total / len(scenes.classes)
     # A chi-squared statistic; 18.5 is the 0.1 % point for four degrees of freedom.
     assert sum((found[target] - expected) ** 2 / expected for target in range(len(scenes.classes))) < 18.5

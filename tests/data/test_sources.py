@@ -38,7 +38,7 @@ def test_a_limit_keeps_the_first_of_each_class():
 def test_the_key_follows_how_scenes_are_drawn(monkeypatch):
     before = SceneImages(Scenes("count", n=2, size=64)).key(1)
     assert SceneImages(Scenes("count", n=3, size=64)).key(1) == before
-    monkeypatch.setattr("segaug.data._scenes._CLOSENESS", 0.9)
+    monkeypatch.setattr("segaug.data._scenes._tasks._CLOSENESS", 0.9)
     assert SceneImages(Scenes("count", n=2, size=64)).key(1) != before
 
 
