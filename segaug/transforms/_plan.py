@@ -6,6 +6,7 @@ how the work is batched, and parameters can be kept and applied again.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -224,23 +225,18 @@ class Looped(Node):
         yield describe_transform(self.transform), f"looped: {self.reason}"
 
 
-class own_stream:  # noqa: N801  (a context manager, named like one)
+@contextmanager
+def own_stream(state: torch.Tensor, device: torch.device) -> Iterator[None]:
     """Let torch's default generator go on from ``state`` for a while, and leave it as it was found."""
-
-    def __init__(self, state: torch.Tensor, device: torch.device) -> None:
-        self._state = state
-        self._fork = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-        self._device = device
-
-    def __enter__(self) -> None:
-        self._fork.__enter__()
-        torch.set_rng_state(self._state)
-        if self._device.type == "cuda":
-            torch.cuda.manual_seed(int(torch.randint(2**63 - 1, ())))
-            torch.set_rng_state(self._state)
-
-    def __exit__(self, *error: Any) -> None:
-        self._fork.__exit__(*error)
+    is_cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if is_cuda else []):
+        if is_cuda:
+            # Drawn aside, so that the CPU's stream is the same with a GPU and without.
+            aside = torch.Generator()
+            aside.set_state(state)
+            torch.cuda.manual_seed(int(torch.randint(2**63 - 1, (), generator=aside)))
+        torch.set_rng_state(state)
+        yield
 
 
 def put_back(
