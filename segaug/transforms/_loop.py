@@ -6,8 +6,9 @@ What a transform gets:
   together, premultiplied; colour functionals see straight colours, with the segment's mean colour where it is not, so
   that nothing black leaks in, and only the segment's own pixels where statistics count.
 - v2 transforms of users get an ``Image`` and its coverage as a ``Mask``, as in any detection pipeline.
-- any other callable gets the straight image (C, H, W), the mean colour outside the segment, and must leave the pixels
-  where they are; one that moves pixels is declared by ``geometry=True`` and gets colour and coverage as (C + 1, H, W).
+- any other callable gets the straight image, as a tensor (C, H, W), PIL image or array, the mean colour outside the
+  segment, and must leave the pixels where they are; one that moves pixels is declared by ``geometry=True`` and gets colour
+  and coverage as C + 1 channels.
 
 A segment with a full mask goes through the plain transform untouched.
 """
@@ -22,6 +23,8 @@ from torchvision.transforms import v2
 
 from segaug._checks import describe
 from segaug.functional import premultiply, unpremultiply
+from segaug.functional._dtype import to_dtype
+from segaug.transforms._interface import Interface
 
 __all__ = ["apply_to_segment", "loop_over_segments"]
 
@@ -47,6 +50,7 @@ _MOVES = (
     "rotate",
     "vertical_flip",
 )
+_TENSOR = Interface()
 # A pixel's result depends on that pixel alone.
 _POINTWISE = (
     "adjust_brightness",
@@ -58,8 +62,6 @@ _POINTWISE = (
     "normalize",
     "permute_channels",
     "posterize",
-    "rgb_to_grayscale",
-    "grayscale_to_rgb",
     "solarize",
     "erase",
 )
@@ -70,17 +72,19 @@ _STATISTICS = ("autocontrast", "equalize")
 
 
 def apply_to_segment(
-    transform: Any, patch: torch.Tensor, alpha: torch.Tensor, geometry: bool = False
+    transform: Any, patch: torch.Tensor, alpha: torch.Tensor, interface: Interface = _TENSOR
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Call ``transform`` on one segment: patch (C, H, W) premultiplied, alpha (H, W)."""
     if _is_functional(transform):
         packed = transform(torch.cat([patch, alpha[None]]).as_subclass(SegmentPatch))
+        if isinstance(transform, _RETYPING):
+            return _split(packed)
         packed = _checked(transform, packed, patch, channels=len(patch) + 1)
         return packed[:-1], packed[-1]
     children = _children(transform)
     if children is not None:
         for child in children:
-            patch, alpha = apply_to_segment(child, patch, alpha, geometry)
+            patch, alpha = apply_to_segment(child, patch, alpha, interface)
         return patch, alpha
     if isinstance(transform, v2.Transform) and not isinstance(transform, _RAW):
         image, coverage = transform(
@@ -89,10 +93,12 @@ def apply_to_segment(
         image = _checked(transform, image, patch, channels=len(patch))
         coverage = coverage.as_subclass(torch.Tensor)[0]
         return _covered(image, coverage), coverage
-    if geometry:
-        packed = _checked(transform, transform(torch.cat([patch, alpha[None]])), patch, channels=len(patch) + 1)
-        return packed[:-1], packed[-1]
-    image = _checked(transform, transform(_filled(patch, alpha)), patch, channels=len(patch))
+    if interface.geometry:
+        output = interface.call(transform, torch.cat([patch, alpha[None]]))
+        packed = _checked(transform, output, patch, channels=len(patch) + 1)
+        # Colour is premultiplied, so there is none without coverage.
+        return torch.minimum(packed[:-1], packed[-1]), packed[-1]
+    image = _checked(transform, interface.call(transform, _filled(patch, alpha)), patch, channels=len(patch))
     if image.shape != patch.shape:
         raise ValueError(
             f"transform changed the size of a segment from {tuple(patch.shape[-2:])} to {tuple(image.shape[-2:])}; "
@@ -102,14 +108,14 @@ def apply_to_segment(
 
 
 def loop_over_segments(
-    transform: Any, patches: torch.Tensor, alpha: torch.Tensor, names: list[str], geometry: bool = False
+    transform: Any, patches: torch.Tensor, alpha: torch.Tensor, names: list[str], interface: Interface = _TENSOR
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Call ``transform`` once per segment, in order: patches (M, C, H, W), alpha (M, H, W)."""
     outputs = []
     for patch, coverage, name in zip(patches, alpha, names, strict=True):
         try:
             # A copy: a transform that works in place must not change the input.
-            outputs.append(apply_to_segment(transform, patch.clone(), coverage.clone(), geometry))
+            outputs.append(apply_to_segment(transform, patch.clone(), coverage.clone(), interface))
         except Exception as error:
             error.add_note(f"raised by {describe_transform(transform)} on {name}")
             raise
@@ -140,6 +146,8 @@ def _children(transform: Any) -> list[Any] | None:
     return None
 
 
+# torchvision's own that give another dtype or number of channels, to all segments alike.
+_RETYPING = (v2.ConvertImageDtype, v2.Grayscale, v2.RGB, v2.ToDtype)
 # torchvision's own that compute on the tensor itself. AugMix mixes several results, so it keeps the segment's outline.
 _RAW = (v2.AugMix, v2.Lambda, v2.LinearTransformation)
 _CONTAINERS = (v2.Compose, v2.RandomApply, v2.RandomChoice, v2.RandomOrder, torch.nn.Sequential)
@@ -225,7 +233,7 @@ def _contrast(filled: torch.Tensor, alpha: torch.Tensor, contrast_factor: float)
 def _register() -> None:
     def moving(kernel: Callable[..., torch.Tensor], kind: type) -> Any:
         def run(inpt: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-            if "fill" in kwargs:
+            if kwargs.get("fill") is not None:
                 # What a transform fills in belongs to no segment: no colour, no coverage.
                 kwargs["fill"] = 0
             return kernel(inpt.as_subclass(torch.Tensor), *args, **kwargs).as_subclass(kind)
@@ -252,11 +260,13 @@ def _register() -> None:
         F.register_kernel(name, SegmentPatch)(coloring(_own_pixels(getattr(F, f"{name}_image"))))
     F.register_kernel("adjust_contrast", SegmentPatch)(coloring(_contrast))
 
-    def refuse(inpt: SegmentPatch, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError("transform must return one picture per segment, a multi-crop returns several")
+    F.register_kernel("rgb_to_grayscale", SegmentPatch)(coloring(ignoring_alpha(F.rgb_to_grayscale_image)))
+    F.register_kernel("grayscale_to_rgb", SegmentPatch)(coloring(ignoring_alpha(F.grayscale_to_rgb_image)))
 
-    for name in ("five_crop", "ten_crop"):
-        F.register_kernel(name, SegmentPatch)(refuse)
+    def convert(inpt: SegmentPatch, dtype: torch.dtype = torch.float32, scale: bool = False) -> SegmentPatch:
+        return to_dtype(inpt.as_subclass(torch.Tensor), dtype, scale).as_subclass(SegmentPatch)
+
+    F.register_kernel("to_dtype", SegmentPatch)(convert)
 
     def get_dimensions(inpt: SegmentPatch) -> list[int]:
         return [inpt.shape[-3] - 1, *inpt.shape[-2:]]

@@ -16,12 +16,17 @@ Params = dict[str, Any]
 
 @dataclass(frozen=True)
 class Draw:
-    """What parameters are drawn for: the number of segments, their size and where to draw."""
+    """What parameters are drawn for: the number of segments, the shape of their patches, and where to draw.
+
+    ``in_picture`` tells that segments lie in a picture, each patch as large as the segment's box.
+    """
 
     count: int
+    channels: int
     height: int
     width: int
     generator: torch.Generator | None
+    in_picture: bool = False
 
 
 class Lowering(ABC):
@@ -35,9 +40,20 @@ class Lowering(ABC):
         """Say why this very transform cannot be batched, or None if it can."""
         return None
 
-    def output_size(self, transform: Any, height: int, width: int) -> tuple[int, int]:
-        """Size of a patch after the transform."""
-        return height, width
+    def output_shape(self, transform: Any, channels: int, height: int, width: int) -> tuple[int, int, int]:
+        """Channels, height and width of a patch after the transform."""
+        return channels, height, width
+
+    def reach(self, transform: Any, height: int, width: int) -> tuple[int, int]:
+        """How far a segment in a picture may reach beyond its box, up and down and to the sides, in pixels.
+
+        Its patch is padded by so much before ``apply``; parameters are drawn for the box.
+        """
+        return 0, 0
+
+    def outcomes(self, transform: Any) -> list[Params] | None:
+        """Every outcome of the transform, as params with one row each; None if they cannot be counted."""
+        return None
 
     def make_params(self, transform: Any, draw: Draw) -> Params:
         """Draw every parameter for every segment."""

@@ -1,7 +1,7 @@
 """PerSegment: any transform, applied to every segment by its own draw."""
 
 import logging
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torchvision import tv_tensors
@@ -12,15 +12,18 @@ from segaug.functional._color import PictureColors
 from segaug.structures import SegmentedImage, SegmentTokens
 from segaug.transforms import _lowerings as _lowerings  # registers torchvision's transforms
 from segaug.transforms._base import SegmentTransform
+from segaug.transforms._containers import Gated
+from segaug.transforms._interface import Interface
 from segaug.transforms._lowering import Draw, Params
-from segaug.transforms._plan import LIVE as _LIVE
-from segaug.transforms._plan import Gated, Looped, Segments, make_plan, put_back
+from segaug.transforms._nodes import LIVE as _LIVE
+from segaug.transforms._nodes import Looped, Segments, put_back
+from segaug.transforms._plan import make_plan
+from segaug.transforms._refused import check_allowed
 from segaug.transforms._v1 import as_v2
 
 __all__ = ["PerSegment"]
 
 _logger = logging.getLogger("segaug")
-_NOT_YET = ("kornia", "albumentations")
 
 
 class PerSegment(SegmentTransform):
@@ -47,9 +50,11 @@ class PerSegment(SegmentTransform):
         vectorized: False calls the transform once per segment, whatever it is: the reference that the batched path is
             tested against. For one segment with a full mask the result is the plain transform's, bit for bit under the
             same seed.
-        geometry: For callables that are no torchvision transforms: True says that ``transform`` moves pixels. It then gets
-            (C + 1, H, W), colour premultiplied by coverage and the coverage, and may change the size. False: it gets the
-            straight colours (C, H, W), with the segment's mean colour outside it, and must leave pixels in place.
+        input: For callables that are no transforms of a known library: what they take and return. ``"tensor"``: (C, H, W);
+            ``"pil"``: a PIL image (uint8 only); ``"numpy"``: an array (H, W, C).
+        geometry: For such callables: True says that ``transform`` moves pixels. It then gets colour premultiplied by
+            coverage, and the coverage as one more channel, and may change the size. False: it gets the straight colours,
+            with the segment's mean colour outside it, and must leave pixels in place.
         generator: Where to draw; torch's default generator if None. With a generator the global state stays as it is.
 
     Raises:
@@ -76,6 +81,7 @@ class PerSegment(SegmentTransform):
         p: float = 1.0,
         background: bool = True,
         vectorized: bool = True,
+        input: Literal["tensor", "pil", "numpy"] = "tensor",  # noqa: A002
         geometry: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -86,24 +92,20 @@ class PerSegment(SegmentTransform):
             raise TypeError(f"transform must act on an image, got {type(transform).__name__}, which acts on segments")
         if isinstance(transform, type):
             raise TypeError(f"transform must be an instance, got the class {transform.__name__}")
-        package = type(transform).__module__.partition(".")[0]
-        if package in _NOT_YET:
-            raise TypeError(
-                f"transform must be of torchvision or a callable on a tensor; {package} is not supported yet"
-            )
+        check_allowed(transform)
         self.transform_per_segment = as_v2(transform)
         self.p = check_probability("p", p)
         self.background = check_flag("background", background)
         self.vectorized = check_flag("vectorized", vectorized)
-        self.geometry = check_flag("geometry", geometry)
+        self.interface = Interface(input, geometry)
         self._generator = check_generator(generator)
         if self.vectorized:
-            plan = make_plan(self.transform_per_segment, self.geometry)
+            plan = make_plan(self.transform_per_segment, self.interface)
             for name, how in plan.lowered():
                 if how != "batched":
                     _logger.warning("PerSegment calls %s once per segment (%s)", name, how)
         else:
-            plan = Looped(self.transform_per_segment, "vectorized=False", self.geometry)
+            plan = Looped(self.transform_per_segment, "vectorized=False", self.interface)
         self._plan = Gated(plan, self.p)
 
     @property
@@ -119,11 +121,12 @@ class PerSegment(SegmentTransform):
         structure = flat_inputs[0]
         if isinstance(structure, SegmentTokens):
             count = structure.labels.numel()
-            height, width = structure.patches.shape[-2:]
+            shape = structure.patches.shape[-3:]
         else:
             count = relabel(structure.segments.as_subclass(torch.Tensor))[1].shape[-1] + 1
-            height, width = structure.image.shape[-2:]
-        return self._plan.make_params(Draw(count, height, width, self._stream))
+            shape = structure.image.shape
+        channels, height, width = shape
+        return self._plan.make_params(Draw(count, channels, height, width, self._stream))
 
     def transform(self, inpt: SegmentTokens | SegmentedImage, params: Params) -> SegmentTokens | SegmentedImage:
         """Apply parameters that were drawn."""
@@ -158,8 +161,9 @@ class PerSegment(SegmentTransform):
         everything = Segments(patches.flatten(0, -4), alpha.flatten(0, -3), names, index)
         chosen = active.nonzero().squeeze(1)
         new_patches, new_alpha = self._plan.apply(everything.only(chosen), params)
-        if new_patches.shape[1:] != everything.patches.shape[1:] and bool(((labels < 0) | active).all()):
-            # Padding takes the new size too, and stays empty.
+        changed = new_patches.shape[1:] != everything.patches.shape[1:] or new_patches.dtype != everything.patches.dtype
+        if changed and bool(((labels < 0) | active).all()):
+            # Padding takes the new shape and dtype too, and stays empty.
             everything = Segments(
                 new_patches.new_zeros((len(labels), *new_patches.shape[1:])),
                 new_alpha.new_zeros((len(labels), *new_alpha.shape[1:])),
@@ -176,12 +180,8 @@ class PerSegment(SegmentTransform):
         )
 
     def _on_picture(self, sample: SegmentedImage, params: Params) -> SegmentedImage:
-        reason = self._plan.why_not_in_picture()
-        if reason is not None:
-            raise TypeError(
-                f"PerSegment on a SegmentedImage takes colour transforms only so far: {reason}; "
-                "put it after Tokenize to change tokens"
-            )
+        if not self._plan.is_color:
+            raise TypeError("PerSegment on a SegmentedImage takes colour transforms only so far")
         image = sample.image.as_subclass(torch.Tensor)
         check_unit_range("image", image)
         levels = image.dtype == torch.uint8

@@ -3,7 +3,7 @@
 import torch
 from torch.utils.data import get_worker_info
 
-__all__ = ["bernoulli", "normal", "permutations", "stream_here", "uniform"]
+__all__ = ["bernoulli", "choices", "normal", "permutations", "stream_here", "uniform"]
 
 # Per generator, the seed of the loader's worker that it was last told apart by.
 _told_apart: dict[int, int] = {}
@@ -46,3 +46,13 @@ def permutations(n: int, count: int, generator: torch.Generator | None) -> torch
     # Double: with ties, which argsort breaks by index, some permutations would be likelier.
     keys = torch.rand((count, n), generator=generator, device=_device(generator), dtype=torch.float64)
     return keys.argsort(-1)
+
+
+def choices(p: tuple[float, ...], count: int, generator: torch.Generator | None) -> torch.Tensor:
+    """``count`` indices (count,) into ``p``, each as likely as its ``p``, which need not add up to 1."""
+    weights = torch.tensor(p, dtype=torch.float64, device=_device(generator))
+    return (
+        torch.multinomial(weights, count, replacement=True, generator=generator)
+        if count
+        else weights.new_zeros(0).long()
+    )

@@ -1,4 +1,4 @@
-"""Lowerings of torchvision's transforms."""
+"""Crops and new sizes."""
 
 import math
 from typing import Any
@@ -6,35 +6,11 @@ from typing import Any
 import torch
 from torchvision.transforms import InterpolationMode, v2
 
-from segaug.functional import horizontal_flip, resized_crop, vertical_flip
-from segaug.functional._color import BRIGHTNESS, CONTRAST, HUE, SATURATION, Colors, grayscale, jitter
-from segaug.transforms._lowering import ColorLowering, Draw, Lowering, Params, register_lowering
-from segaug.transforms._random import bernoulli, permutations, uniform
+from segaug.functional import resized_crop
+from segaug.transforms._lowering import Draw, Lowering, Params, register_lowering
+from segaug.transforms._random import uniform
 
 __all__: list[str] = []
-
-
-class _RandomFlip(Lowering):
-    def make_params(self, transform: Any, draw: Draw) -> Params:
-        return {"flip": bernoulli(transform.p, (draw.count,), draw.generator)}
-
-
-@register_lowering(v2.RandomHorizontalFlip)
-class _RandomHorizontalFlip(_RandomFlip):
-    def apply(
-        self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        flip = params["flip"]
-        return horizontal_flip(patches, flip), horizontal_flip(alpha[:, None], flip)[:, 0]
-
-
-@register_lowering(v2.RandomVerticalFlip)
-class _RandomVerticalFlip(_RandomFlip):
-    def apply(
-        self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        flip = params["flip"]
-        return vertical_flip(patches, flip), vertical_flip(alpha[:, None], flip)[:, 0]
 
 
 @register_lowering(v2.RandomResizedCrop)
@@ -48,9 +24,9 @@ class _RandomResizedCrop(Lowering):
             return f"interpolation={mode} (batched: bilinear)"
         return None if transform.antialias else "antialias=False (batched: True)"
 
-    def output_size(self, transform: Any, height: int, width: int) -> tuple[int, int]:
+    def output_shape(self, transform: Any, channels: int, height: int, width: int) -> tuple[int, int, int]:
         rows, columns = transform.size
-        return rows, columns
+        return channels, rows, columns
 
     def make_params(self, transform: Any, draw: Draw) -> Params:
         shape = (draw.count, self._TRIES)
@@ -84,41 +60,11 @@ class _RandomResizedCrop(Lowering):
     def apply(
         self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        size = self.output_size(transform, *patches.shape[-2:])
+        rows, columns = transform.size
         layers = torch.cat([patches, alpha[:, None]], dim=1)
-        layers = resized_crop(layers, params["top"], params["left"], params["height"], params["width"], size)
+        layers = resized_crop(layers, params["top"], params["left"], params["height"], params["width"], (rows, columns))
         alpha = layers[:, -1]
         if alpha.is_floating_point():
             # Weights add up to 1 only nearly; full coverage stays full.
             alpha = torch.where(alpha > 1.0 - 1e-6, 1.0, alpha)
         return layers[:, :-1], alpha
-
-
-@register_lowering(v2.ColorJitter)
-class _ColorJitter(ColorLowering):
-    _NAMES = (
-        (BRIGHTNESS, "brightness", "brightness_factor"),
-        (CONTRAST, "contrast", "contrast_factor"),
-        (SATURATION, "saturation", "saturation_factor"),
-        (HUE, "hue", "hue_factor"),
-    )
-
-    def make_params(self, transform: Any, draw: Draw) -> Params:
-        params: Params = {"fn_idx": permutations(4, draw.count, draw.generator)}
-        for _, option, name in self._NAMES:
-            bounds = getattr(transform, option)
-            params[name] = None if bounds is None else uniform(bounds[0], bounds[1], (draw.count,), draw.generator)
-        return params
-
-    def recolor(self, transform: Any, colors: Colors, params: Params) -> None:
-        factors = {key: params[name] for key, _, name in self._NAMES if params[name] is not None}
-        jitter(colors, params["fn_idx"], {key: factor.to(colors.values.dtype) for key, factor in factors.items()})
-
-
-@register_lowering(v2.RandomGrayscale)
-class _RandomGrayscale(ColorLowering):
-    def make_params(self, transform: Any, draw: Draw) -> Params:
-        return {"gray": bernoulli(transform.p, (draw.count,), draw.generator)}
-
-    def recolor(self, transform: Any, colors: Colors, params: Params) -> None:
-        colors.on(params["gray"], lambda part, index: grayscale(part))
