@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from segaug import Tokenize, models
-from segaug.data import TokenDataset, TokenSet, TokenStore, load_tokens, open_data, parse_segmenter, seeded
+from segaug.data import TokenDataset, TokenSet, TokenStore, load_tokens, open_data, parse_segmenter, seeded_stream
 from segaug.training import RECIPES, RunFolder, fit, make_recipe
 
 MODELS = ("svit_micro", "svit_tiny", "svit_small", "svit_base")
@@ -110,7 +110,7 @@ def main() -> dict[str, Any]:
     run = RunFolder(out, resume=args.resume is not None)
     print(f"run: {run.folder}")
     train, val = load(args)
-    with seeded(args.seed):
+    with seeded_stream(args.seed):
         model = getattr(models, args.model)(len(train.classes))
     return fit(
         model,

@@ -15,7 +15,7 @@ from segaug._checks import check_int
 from segaug._files import write_atomically
 from segaug._photos import open_photo
 from segaug._sheet import Panel, as_picture, draw_outlines, draw_sheet, draw_tokens, paint_picture
-from segaug.data import parse_segmenter, seeded
+from segaug.data import parse_segmenter, seeded_stream
 from segaug.structures import SegmentedImage, SegmentTokens
 from segaug.transforms import PerSegment, PositionJitter, Segment, Tokenize
 
@@ -142,13 +142,13 @@ def _sheet(
     def token_version(place: tuple[int, int]) -> Panel:
         if place == (0, 0):
             return Panel(as_picture(paint_picture(tokens, height, width), tile), "not augmented")
-        with seeded(options.seed, 0, *place):
+        with seeded_stream(options.seed, 0, *place):
             augmented = on_tokens(tokens)
         caption = "augmented" if place == (0, 1) else ""
         return Panel(as_picture(paint_picture(augmented, height, width), tile), caption)
 
     def picture_version(place: tuple[int, int]) -> Panel:
-        with seeded(options.seed, 1, *place):
+        with seeded_stream(options.seed, 1, *place):
             return Panel(as_picture(in_picture(sample).image, tile))
 
     # A stream for each place, so that more rows or columns change none of the others.

@@ -42,7 +42,7 @@ def load(name: str, width: int) -> PIL.Image.Image:
     return photo.resize((width, round(photo.height * width / photo.width)), PIL.Image.Resampling.LANCZOS)
 
 
-def seeded(seed: int) -> torch.Generator:
+def seeded_stream(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
@@ -55,8 +55,8 @@ def overview() -> PIL.Image.Image:
     photo = load("coffee", 384)
     sample = Segment(Felzenszwalb(scale=100, min_size=150))(photo)
     tokens = Tokenize()(sample)[:-1]  # Felzenszwalb covers every pixel, so the background token is empty
-    augmented = PerSegment(v2.Compose([v2.RandomHorizontalFlip(), COLOR]), generator=seeded(2))(tokens)
-    recolored = PerSegment(COLOR, generator=seeded(6))(sample)
+    augmented = PerSegment(v2.Compose([v2.RandomHorizontalFlip(), COLOR]), generator=seeded_stream(2))(tokens)
+    recolored = PerSegment(COLOR, generator=seeded_stream(6))(sample)
     order = tokens.areas.argsort(descending=True, stable=True)
     size = photo.size
     return draw_sheet(
@@ -102,7 +102,7 @@ def flips() -> PIL.Image.Image:
     """All 16 patterns of one random flip on four segments."""
     sample = Segment(Grid(2, 2))(load("astronaut", 144))
     tokens = Tokenize(size=72, background=False)(sample)
-    flip = PerSegment(v2.RandomHorizontalFlip(), generator=seeded(0))
+    flip = PerSegment(v2.RandomHorizontalFlip(), generator=seeded_stream(0))
     patterns: dict[tuple[bool, ...], Panel] = {}
     while len(patterns) < 16:
         flipped = flip(tokens)
@@ -169,7 +169,7 @@ def per_segment() -> PIL.Image.Image:
         [Panel(draw_tokens(made, strip, order=order), "the 12 largest tokens of 32 x 32, grey outside the segment")]
     ]
     for transform in wrapped:
-        apply = PerSegment(transform, generator=seeded(1))
+        apply = PerSegment(transform, generator=seeded_stream(1))
         picture = draw_tokens(apply(made), strip, order=order)
         (name, how), *_ = apply.lowered
         rows.append([Panel(picture, f"PerSegment({name}), {how.partition(':')[0]}")])
@@ -196,8 +196,8 @@ def position_jitter() -> PIL.Image.Image:
                     draw.rectangle(box, outline=(30, 60, 200), width=2)
         return picture.resize((384, 256), PIL.Image.Resampling.LANCZOS)
 
-    corners = PositionJitter(0.03, 0.0, mode="corners", generator=seeded(0))
-    whole = PositionJitter(0.03, 0.2, mode="translate_scale", generator=seeded(0))
+    corners = PositionJitter(0.03, 0.0, mode="corners", generator=seeded_stream(0))
+    whole = PositionJitter(0.03, 0.2, mode="translate_scale", generator=seeded_stream(0))
     return draw_sheet(
         [
             (

@@ -4,7 +4,8 @@ from segaug.data._batched_tokens import BatchedTokens
 from segaug.data._batches import Batch, BatchOrder
 from segaug.data._folder import BadImageError, ImageFolder, train_val_folders
 from segaug.data._scenes import Scenes
-from segaug.data._seeding import derive_seed, seeded
+from segaug.data._seeded_dataset import SeededDataset, seeded
+from segaug.data._seeding import derive_seed, seeded_stream
 from segaug.data._segmenter_name import parse_segmenter
 from segaug.data._sources import DataSplits, SceneImages, open_data
 from segaug.data._store import StoreCounts, TokenStore
@@ -21,6 +22,7 @@ __all__ = [
     "Images",
     "SceneImages",
     "Scenes",
+    "SeededDataset",
     "StoreCounts",
     "TokenDataset",
     "TokenSet",
@@ -30,5 +32,6 @@ __all__ = [
     "open_data",
     "parse_segmenter",
     "seeded",
+    "seeded_stream",
     "train_val_folders",
 ]

@@ -7,7 +7,7 @@ from torch.utils.data import Dataset
 
 from segaug._checks import check_int
 from segaug.data._batches import Batch
-from segaug.data._seeding import seeded
+from segaug.data._seeding import seeded_stream
 from segaug.data._token_set import TokenSet
 from segaug.structures import SegmentedImage, SegmentTokens, collate
 
@@ -63,7 +63,7 @@ class BatchedTokens(Dataset[tuple[SegmentTokens, torch.Tensor]]):
         """Make one batch: tokens (B, N) and targets (B,)."""
         tokens, targets = collate([self._item(batch.epoch, index) for index in batch.indices])
         if self._transform is not None:
-            with seeded(self._seed, _PER_BATCH, batch.epoch, batch.step):
+            with seeded_stream(self._seed, _PER_BATCH, batch.epoch, batch.step):
                 tokens = self._transform(tokens)
         return tokens, targets
 
@@ -72,6 +72,6 @@ class BatchedTokens(Dataset[tuple[SegmentTokens, torch.Tensor]]):
             return self._tokens[index]
         source = self._tokens.source
         image, target = source.segmented(self._tokens.indices[index])
-        with seeded(self._seed, _PER_IMAGE, epoch, index):
+        with seeded_stream(self._seed, _PER_IMAGE, epoch, index):
             image = self._image(image)
         return source.tokenize(image), target

@@ -1,14 +1,16 @@
 """Seeds for every place that draws, so that a run does not depend on how its work is spread."""
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 from segaug._checks import check_int
 
-__all__ = ["derive_seed", "seeded"]
+__all__ = ["derive_seed", "seeded_stream"]
 
 
 def derive_seed(*parts: int) -> int:
@@ -35,8 +37,10 @@ def derive_seed(*parts: int) -> int:
 
 
 @contextmanager
-def seeded(*parts: int) -> Iterator[None]:
-    """Draw from a stream of its own inside the block, and leave torch's default generators as they were after it.
+def seeded_stream(*parts: int) -> Iterator[None]:
+    """Draw from a stream of its own inside the block, and leave all default generators as they were after it.
+
+    torch's are meant, and, for callables that draw from them, Python's ``random`` and numpy's ``np.random``.
 
     Args:
         *parts: As for :func:`derive_seed`.
@@ -46,9 +50,9 @@ def seeded(*parts: int) -> Iterator[None]:
         ValueError: If a part is negative.
 
     Example:
-        >>> with seeded(0, 1, 7):
+        >>> with seeded_stream(0, 1, 7):
         ...     first = torch.rand(3)
-        >>> with seeded(0, 1, 7):
+        >>> with seeded_stream(0, 1, 7):
         ...     second = torch.rand(3)
         >>> torch.equal(first, second)
         True
@@ -56,6 +60,13 @@ def seeded(*parts: int) -> Iterator[None]:
     seed = derive_seed(*parts)
     # All of them, as torch.manual_seed seeds all; none before CUDA is in use, as asking would start it.
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        yield
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)  # noqa: NPY002

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from segaug._checks import check_int, check_number, check_probability
 from segaug._optional import require
 from segaug._progress import progress_bar
-from segaug.data import Batch, BatchedTokens, BatchOrder, TokenSet, seeded
+from segaug.data import Batch, BatchedTokens, BatchOrder, TokenSet, seeded_stream
 from segaug.training._checkpoint import load_model, load_optimizer, save_checkpoint
 from segaug.training._metrics import Meter
 from segaug.training._optim import learning_rate, make_optimizer
@@ -143,7 +143,7 @@ def fit(
             rate = learning_rate(epoch * len(order) + step, steps, lr=lr, warmup=round(warmup * steps))
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            with seeded(seed, epoch, step):
+            with seeded_stream(seed, epoch, step):
                 tokens, targets = tokens.to(device, non_blocking=True), targets.to(device, non_blocking=True)
                 if on_device is not None:
                     tokens = on_device(tokens)

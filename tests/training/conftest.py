@@ -1,7 +1,7 @@
 import pytest
 
 from segaug import Tokenize
-from segaug.data import SceneImages, Scenes, TokenDataset, load_tokens, seeded
+from segaug.data import SceneImages, Scenes, TokenDataset, load_tokens, seeded_stream
 from segaug.models import SViT
 
 
@@ -20,7 +20,7 @@ def make_model():
     """``make_model()``: a model for them, always with the same weights."""
 
     def make(**options):
-        with seeded(0):
+        with seeded_stream(0):
             return SViT(4, **{"patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2, **options})
 
     return make

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from segaug import SegmentTokens, collate
-from segaug.data import seeded
+from segaug.data import seeded_stream
 from segaug.training import RECIPES, make_recipe
 
 
@@ -19,7 +19,7 @@ def test_none_does_nothing():
 
 def test_segment_changes_every_segment_and_no_padding(batch):
     recipe = make_recipe("segment", token_size=8)
-    with seeded(0):
+    with seeded_stream(0):
         after = recipe.tokens(batch)
     assert isinstance(after, SegmentTokens)
     assert after.patches.shape[2:] == batch.patches.shape[2:]
@@ -31,7 +31,7 @@ def test_segment_changes_every_segment_and_no_padding(batch):
         left = set(after.labels[i][~padding[i]].tolist())
         assert 0 in left
         assert left <= set(batch.labels[i].tolist())
-    with seeded(0):
+    with seeded_stream(0):
         again = recipe.tokens(batch)
     assert torch.equal(after.patches, again.patches)
 
@@ -40,7 +40,7 @@ def test_image_changes_image_and_map_alike(token_sets):
     train, _ = token_sets
     recipe = make_recipe("image", image_size=64)
     before, _ = train.source.segmented(0)
-    with seeded(0):
+    with seeded_stream(0):
         after = recipe.image(before)
     assert after.image.shape == before.image.shape
     assert after.segments.shape == before.segments.shape
