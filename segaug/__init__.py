@@ -3,12 +3,26 @@
 Transforms for torchvision pipelines that change every segment by its own draw, segment tokens, and a reference S-ViT.
 """
 
-from segaug import functional, models, segmenters, structures, transforms
+from segaug import adapters, functional, models, segmenters, structures, transforms
 from segaug.segmenters import SLIC, Felzenszwalb, Grid, SegmentAnything, Voronoi, Watershed
 from segaug.structures import SegmentedImage, SegmentMap, SegmentTokens, collate
-from segaug.transforms import PerSegment, PositionJitter, RandomMirror, Segment, SegmentDrop, Tokenize
+from segaug.transforms import (
+    BackgroundSwap,
+    PerSegment,
+    PositionJitter,
+    RandomMirror,
+    Segment,
+    SegmentCopyPaste,
+    SegmentDrop,
+    SegmentMix,
+    Tokenize,
+    TwoViews,
+    combinations,
+    count_combinations,
+)
 
 __all__ = [
+    "BackgroundSwap",
     "Felzenszwalb",
     "Grid",
     "PerSegment",
@@ -17,14 +31,20 @@ __all__ = [
     "SLIC",
     "Segment",
     "SegmentAnything",
+    "SegmentCopyPaste",
     "SegmentDrop",
     "SegmentMap",
+    "SegmentMix",
     "SegmentTokens",
     "SegmentedImage",
     "Tokenize",
+    "TwoViews",
     "Voronoi",
     "Watershed",
+    "adapters",
     "collate",
+    "combinations",
+    "count_combinations",
     "functional",
     "models",
     "segmenters",

@@ -13,6 +13,10 @@ from pathlib import Path
 import PIL.Image
 import PIL.ImageDraw
 import skimage.data
+import skimage.filters
+import skimage.measure
+import skimage.morphology
+import skimage.segmentation
 import torch
 from torchvision.transforms import v2
 
@@ -176,6 +180,46 @@ def per_segment() -> PIL.Image.Image:
     return draw_sheet([("", rows)])
 
 
+def in_the_picture() -> PIL.Image.Image:
+    """Coins changed where they lie, with each way to fill what they leave."""
+    photo = v2.functional.to_image(load("coins", 384).convert("RGB"))
+    smooth = skimage.filters.gaussian(photo[0].numpy(), 2)
+    inside = skimage.morphology.closing(
+        smooth > skimage.filters.threshold_local(smooth, 151), skimage.morphology.disk(5)
+    )
+    inside = skimage.morphology.opening(inside, skimage.morphology.disk(7))
+    labels = skimage.measure.label(skimage.segmentation.clear_border(inside))
+    areas = torch.bincount(torch.from_numpy(labels).flatten())
+    sample = SegmentedImage(photo, torch.from_numpy(labels).masked_fill(areas[labels] < 300, 0))
+
+    def change(transform: v2.Transform, fill: str = "mean") -> PIL.Image.Image:
+        return as_picture(PerSegment(transform, fill=fill, background=False, generator=seeded_stream(1))(sample).image)
+
+    shift = v2.RandomAffine(0, translate=(0.3, 0.3))
+    turn = v2.RandomRotation(90, interpolation=v2.InterpolationMode.BILINEAR)
+    return draw_sheet(
+        [
+            (
+                "",
+                [
+                    [
+                        Panel(draw_outlines(sample), f"{sample.segments.num_segments} segments of a photo"),
+                        Panel(change(v2.RandomHorizontalFlip(1.0)), "PerSegment(RandomHorizontalFlip)"),
+                        Panel(change(turn), "PerSegment(RandomRotation)"),
+                        Panel(change(v2.ColorJitter(0.5, 0.5)), "PerSegment(ColorJitter)"),
+                    ],
+                    [
+                        Panel(change(v2.RandomResizedCrop(30)), "PerSegment(RandomResizedCrop(30))"),
+                        Panel(change(shift), 'PerSegment(RandomAffine), fill="mean"'),
+                        Panel(change(shift, "inpaint"), 'the same, fill="inpaint"'),
+                        Panel(change(shift, "keep"), 'the same, fill="keep"'),
+                    ],
+                ],
+            )
+        ]
+    )
+
+
 def position_jitter() -> PIL.Image.Image:
     """Boxes before and after noise, in both modes."""
     sample = Segment(Felzenszwalb(scale=300, min_size=150))(load("rocket", 384))
@@ -227,6 +271,7 @@ def scenes() -> PIL.Image.Image:
 
 PICTURES: dict[str, Callable[[], PIL.Image.Image]] = {
     "flips": flips,
+    "in_the_picture": in_the_picture,
     "overview": overview,
     "per_segment": per_segment,
     "position_jitter": position_jitter,

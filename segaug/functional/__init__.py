@@ -9,30 +9,64 @@ from segaug.functional._color import (
     color_jitter,
     rgb_to_grayscale,
 )
-from segaug.functional._geometry import horizontal_flip, resized_crop, vertical_flip
+from segaug.functional._composite import composite_segments, fill_holes, mask_boxes, paint_order
+from segaug.functional._curves import autocontrast, equalize, invert, posterize, solarize
+from segaug.functional._filter import adjust_sharpness, gaussian_blur
+from segaug.functional._geometry import crop, horizontal_flip, resized_crop, vertical_flip
 from segaug.functional._labels import relabel, segment_areas, segment_boxes, segment_table
+from segaug.functional._mix import (
+    area_shares,
+    match_tokens,
+    merge_tokens,
+    roll_partners,
+    swap_background,
+    take_tokens,
+)
 from segaug.functional._paint import paint_tokens, paint_values
 from segaug.functional._position import jitter_positions
 from segaug.functional._tokenize import cut_segments, tokenize, tokenize_masks
+from segaug.functional._warp import affine, elastic, perspective, rotate
 
 __all__ = [
     "adjust_brightness",
     "adjust_contrast",
     "adjust_hue",
     "adjust_saturation",
+    "adjust_sharpness",
+    "affine",
+    "area_shares",
+    "autocontrast",
     "color_jitter",
+    "composite_segments",
+    "crop",
     "cut_segments",
+    "elastic",
+    "equalize",
+    "fill_holes",
+    "gaussian_blur",
     "horizontal_flip",
+    "invert",
     "jitter_positions",
+    "mask_boxes",
+    "match_tokens",
+    "merge_tokens",
+    "paint_order",
     "paint_tokens",
     "paint_values",
+    "perspective",
+    "posterize",
     "premultiply",
     "relabel",
     "resized_crop",
     "rgb_to_grayscale",
+    "roll_partners",
+    "rotate",
     "segment_areas",
     "segment_boxes",
     "segment_table",
+    "solarize",
+    "swap_background",
+    "take_tokens",
     "tokenize",
     "tokenize_masks",
     "unpremultiply",

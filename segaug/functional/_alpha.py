@@ -2,7 +2,7 @@
 
 import torch
 
-__all__ = ["premultiply", "unpremultiply"]
+__all__ = ["fill_outside", "premultiply", "unpremultiply"]
 
 
 def unpremultiply(patches: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
@@ -46,3 +46,26 @@ def premultiply(straight: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
     if alpha.dtype != torch.uint8:
         return (straight * alpha.unsqueeze(-3)).to(alpha.dtype)
     return straight.mul((alpha / 255.0).unsqueeze(-3)).round_().to(torch.uint8)
+
+
+def fill_outside(patches: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+    """Straight colours, and the segment's mean colour where it has no coverage: for what looks at whole patches.
+
+    Args:
+        patches: (..., C, H, W) premultiplied, uint8, or float in [0, 1].
+        alpha: (..., H, W), in the dtype and range of ``patches``.
+
+    Returns:
+        (..., C, H, W) in the dtype of ``patches``; black where a segment has no coverage at all.
+
+    Example:
+        >>> fill_outside(torch.tensor([[[0.75, 0.25, 0.0]]]), torch.tensor([[1.0, 1.0, 0.0]])).tolist()
+        [[[0.75, 0.25, 0.5]]]
+    """
+    straight = unpremultiply(patches, alpha)
+    # In double, so that the mean does not depend on how many segments are summed at once.
+    weights = alpha.double().unsqueeze(-3)
+    mean = (straight * weights).sum((-2, -1), keepdim=True) / weights.sum((-2, -1), keepdim=True).clamp(min=1e-12)
+    if patches.dtype == torch.uint8:
+        mean = mean.round()
+    return torch.where(weights > 0, straight, mean.to(straight.dtype)).to(patches.dtype)

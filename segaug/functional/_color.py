@@ -7,12 +7,14 @@ from there. uint8 is worked on as whole levels in float, cut off after every ste
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from segaug._checks import SUPPORTED_CHANNELS, describe
 from segaug.functional._alpha import premultiply, unpremultiply
+from segaug.functional._labels import spread_runs
 
 __all__ = [
     "adjust_brightness",
@@ -44,13 +46,27 @@ class TokenColors:
     levels: bool
 
     def per_pixel(self, per_segment: torch.Tensor) -> torch.Tensor:
-        """Spread one value per segment (M,) over the pixels: (M, 1)."""
-        return per_segment[:, None]
+        """Spread one value per segment (..., M) over the pixels: (..., M, 1)."""
+        return per_segment[..., None]
 
     def mean(self, gray: torch.Tensor) -> torch.Tensor:
         """Mean of gray (M, K) over each segment's own pixels: (M, 1)."""
         total = self.weights.sum(-1, keepdim=True)
         return (gray * self.weights).sum(-1, keepdim=True) / torch.where(total > 0, total, 1.0)
+
+    def extremes(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Least and largest value of each channel over each segment's own pixels: (C, M) each."""
+        outside = (self.weights == 0) * _HUGE
+        return (self.values + outside).amin(-1), (self.values - outside).amax(-1)
+
+    def histogram(self, levels: torch.Tensor) -> torch.Tensor:
+        """How many of each segment's own pixels have each of 256 levels; levels (C, M, K) int64: (C, M, 256)."""
+        counts = levels.new_zeros((*levels.shape[:-1], 256), dtype=torch.int32)
+        return counts.scatter_add_(-1, levels, (self.weights > 0).to(counts.dtype).expand_as(levels))
+
+    def look_up(self, table: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+        """Replace levels (C, M, K) by the entries of each segment's own table (C, M, 256)."""
+        return table.gather(-1, levels)
 
     def on(self, chosen: torch.Tensor, change: Change) -> None:
         """Replace the colours of the chosen segments (M,) by ``change(them, their rows in per-segment tensors)``."""
@@ -74,22 +90,63 @@ class TokenColors:
 
 @dataclass
 class PictureColors:
-    """Colours of a picture: values (C, 1, K) for K pixels, with the segment of each."""
+    """Colours of a picture: values (C, 1, K) for K pixels, in runs of pixels of one segment each."""
 
     values: torch.Tensor
-    segment: torch.Tensor  # (K,) row of each pixel's segment in per-segment tensors
+    rows: torch.Tensor  # (R,) row of each run's segment in per-segment tensors
+    lengths: torch.Tensor  # (R,) pixels of each run
     levels: bool
 
+    @cached_property
+    def segment(self) -> torch.Tensor:
+        """Row of each pixel's segment in per-segment tensors, (K,) int32."""
+        return spread_runs(self.rows.to(torch.int32), self.lengths, self.values.shape[-1])
+
     def per_pixel(self, per_segment: torch.Tensor) -> torch.Tensor:
-        """Spread one value per segment over the pixels: (1, K)."""
-        return per_segment.index_select(0, self.segment)[None]
+        """Spread one value per segment (..., M) over the pixels: (..., 1, K)."""
+        if per_segment.ndim == 1:
+            return per_segment.index_select(0, self.segment)[None]
+        # One by one: index_select along any but the first dimension is many times slower.
+        return torch.stack([self.per_pixel(one) for one in per_segment])
 
     def mean(self, gray: torch.Tensor) -> torch.Tensor:
         """Mean of gray (1, K) over each segment's own pixels, at every pixel: (1, K)."""
-        # In double: a sum of many levels is no longer exact in float32.
-        total = torch.bincount(self.segment, weights=gray.flatten().double())
-        count = torch.bincount(self.segment).clamp_(min=1)
+        if not len(self.rows):
+            return gray
+        # Levels of one row of a picture add up exactly in float32. All else is added in double.
+        flat = gray.flatten() if self.levels else gray.flatten().double()
+        totals = torch.segment_reduce(flat, "sum", lengths=self.lengths).double()
+        total = torch.bincount(self.rows, weights=totals)
+        count = torch.bincount(self.rows, weights=self.lengths.double()).clamp_(min=1)
         return self.per_pixel((total / count).to(gray.dtype))
+
+    def extremes(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Least and largest value of each channel over each segment's own pixels: (C, rows) each."""
+        bounds = self.values.new_zeros((len(self.values), self._count()))
+        index = self.rows.expand(len(self.values), -1)
+
+        def reduce(kind: str) -> torch.Tensor:
+            runs = [torch.segment_reduce(channel, kind, lengths=self.lengths) for channel in self.values[:, 0]]
+            return bounds.scatter_reduce(-1, index, torch.stack(runs), f"a{kind}", include_self=False)
+
+        return reduce("min"), reduce("max")
+
+    def histogram(self, levels: torch.Tensor) -> torch.Tensor:
+        """How many of each segment's own pixels have each of 256 levels; levels (C, 1, K) int64: (C, rows, 256)."""
+        size = self._count() * 256
+        counts = [torch.bincount(channel, minlength=size) for channel in self._entries(levels)]
+        return torch.stack(counts).view(len(levels), -1, 256).int()
+
+    def look_up(self, table: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+        """Replace levels (C, 1, K) by the entries of each segment's own table (C, rows, 256)."""
+        return table.flatten(1).gather(-1, self._entries(levels))[:, None]
+
+    def _count(self) -> int:
+        return int(self.rows.max()) + 1 if len(self.rows) else 0
+
+    def _entries(self, levels: torch.Tensor) -> torch.Tensor:
+        """Where each pixel's level is found among the 256 of every segment."""
+        return torch.add(levels[:, 0], self.segment, alpha=256)
 
     def on(self, chosen: torch.Tensor, change: Change) -> None:
         """Replace the colours of the chosen segments by ``change(their pixels, rows in per-segment tensors)``."""
@@ -98,16 +155,28 @@ class PictureColors:
     def on_groups(self, group: torch.Tensor, changes: dict[int, Change]) -> None:
         """Do so for several groups at once: group says which of ``changes``, if any, a segment gets."""
         # The pixels still carry the rows of the whole picture, so all rows stay in use.
-        rows = torch.arange(len(group), device=group.device)
-        group_of_pixel = group.to(torch.uint8).index_select(0, self.segment)
-        values = self.values
+        everything = torch.arange(len(group), device=group.device)
+        group_of_run = group.index_select(0, self.rows)
+        starts = self.lengths.cumsum(0) - self.lengths
         for key, change in changes.items():
-            index = (group_of_pixel == key).nonzero().squeeze(1)
-            if len(index) == len(self.segment):
-                self.values = change(self, rows)
-            elif len(index):
-                part = type(self)(values.index_select(2, index), self.segment.index_select(0, index), self.levels)
-                self.values.index_copy_(2, index, change(part, rows))
+            # Runs are far fewer than pixels.
+            runs = (group_of_run == key).nonzero().squeeze(1)
+            if not len(runs):
+                continue
+            if len(runs) == len(self.rows):
+                self.values = change(self, everything)
+                return
+            # A copy where one stretch of memory stands for several channels.
+            self.values = self.values.contiguous()
+            rows, lengths = self.rows[runs], self.lengths[runs]
+            count = int(lengths.sum())
+            place = spread_runs(starts[runs] - lengths.cumsum(0) + lengths, lengths, count)
+            place = place.add_(torch.arange(count, device=place.device))
+            # Channel by channel: index_select along any but the first dimension is many times slower.
+            channels = torch.stack([channel.index_select(0, place) for channel in self.values[:, 0]])
+            part = type(self)(channels[:, None], rows, lengths, self.levels)
+            for channel, changed in zip(self.values[:, 0], change(part, everything)[:, 0], strict=True):
+                channel.scatter_(0, place, changed)
 
 
 Colors = TokenColors | PictureColors
@@ -127,16 +196,16 @@ def _gray(values: torch.Tensor, levels: bool) -> torch.Tensor:
 
 def _blend(colors: Colors, other: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     """Mix with ``other``, which gets 1 - factor."""
-    ratio = colors.per_pixel(factor)
+    ratio = colors.per_pixel(factor.to(colors.values.dtype))
     # In double first, as a Python float would be: gray pixels must come out exactly.
-    rest = colors.per_pixel((1.0 - factor.double()).to(factor.dtype))
-    mixed = torch.addcmul(colors.values * ratio, other, rest)
+    rest = colors.per_pixel((1.0 - factor.double()).to(colors.values.dtype))
+    mixed = (colors.values * ratio).addcmul_(other, rest)
     return _quantize(mixed.clamp_(0, 255 if colors.levels else 1), colors.levels)
 
 
 def brighten(colors: Colors, factor: torch.Tensor) -> torch.Tensor:
     """Scale the values."""
-    scaled = colors.values * colors.per_pixel(factor)
+    scaled = colors.values * colors.per_pixel(factor.to(colors.values.dtype))
     return _quantize(scaled.clamp_(0, 255 if colors.levels else 1), colors.levels)
 
 
@@ -192,6 +261,19 @@ def shift_hue(colors: Colors, shift: torch.Tensor) -> torch.Tensor:
     return out.mul_(255.999).floor_() if colors.levels else out
 
 
+def luma(colors: Colors) -> torch.Tensor:
+    """The luma, without a dimension of channels."""
+    return _gray(colors.values, colors.levels)
+
+
+def permute_channels(colors: Colors, permutation: torch.Tensor) -> torch.Tensor:
+    """Put channel ``permutation[:, i]`` of each segment in place i: permutation (M, C)."""
+    values = colors.values
+    if permutation.shape[-1] != len(values):
+        raise ValueError(f"permutation must have one entry per channel ({len(values)}), got {describe(permutation)}")
+    return values.gather(0, colors.per_pixel(permutation.T).expand_as(values))
+
+
 def grayscale(colors: Colors) -> torch.Tensor:
     """Put the luma in every channel."""
     return _gray(colors.values, colors.levels).expand(colors.values.shape)
@@ -203,10 +285,28 @@ _OPERATIONS = {BRIGHTNESS: brighten, CONTRAST: change_contrast, SATURATION: satu
 def jitter(colors: Colors, order: torch.Tensor, factors: dict[int, torch.Tensor]) -> None:
     """Apply the four in each segment's own order: order (M, 4), factors {operation: (M,)}."""
 
-    def make_change(operation: int) -> Change:
-        return lambda part, rows: _OPERATIONS[operation](part, factors[operation][rows])
+    def make_change(operations: tuple[int, ...]) -> Change:
+        def change(part: Any, rows: torch.Tensor) -> torch.Tensor:
+            for operation in operations:
+                part.values = _OPERATIONS[operation](part, factors[operation][rows])
+            return part.values
 
-    changes = {operation: make_change(operation) for operation in factors}
+        return change
+
+    if len(factors) <= 1:
+        for operation, factor in factors.items():
+            colors.values = _OPERATIONS[operation](colors, factor)
+        return
+    used = torch.tensor(sorted(factors), device=order.device)
+    order = order[torch.isin(order, used)].view(len(order), len(factors))
+    if isinstance(colors, PictureColors) or len(factors) <= 2:
+        # Segments of one order together; pixels of a picture are then moved once only.
+        digits = 4 ** torch.arange(len(factors), device=order.device)
+        codes, group = torch.unique((order * digits).sum(-1), return_inverse=True)
+        orders = (codes[:, None] // digits % 4).tolist()
+        colors.on_groups(group, {key: make_change(tuple(own)) for key, own in enumerate(orders)})
+        return
+    changes = {operation: make_change((operation,)) for operation in factors}
     for step in order.unbind(-1):
         colors.on_groups(step, changes)
 
@@ -222,7 +322,7 @@ def _per_segment(name: str, value: torch.Tensor, patches: torch.Tensor) -> torch
     return value.reshape(-1).to(patches.device)
 
 
-def _number(name: str, factor: torch.Tensor, patches: torch.Tensor, low: float = 0.0) -> torch.Tensor:
+def per_segment_numbers(name: str, factor: torch.Tensor, patches: torch.Tensor, low: float = 0.0) -> torch.Tensor:
     """One finite float of at least ``low`` per segment."""
     if factor.dtype == torch.bool or factor.is_complex():
         raise TypeError(f"{name} must be numbers, got {describe(factor)}")
@@ -234,16 +334,21 @@ def _number(name: str, factor: torch.Tensor, patches: torch.Tensor, low: float =
     return numbers.to(torch.float64 if patches.dtype == torch.float64 else torch.float32)
 
 
-def on_tokens(
-    patches: torch.Tensor, alpha: torch.Tensor, change: Callable[[TokenColors], torch.Tensor]
-) -> torch.Tensor:
-    """Run ``change`` on the straight colours of (..., C, H, W) patches, and put the result under alpha again."""
+def check_pixels(patches: torch.Tensor, alpha: torch.Tensor) -> None:
+    """Raise an error unless the two are patches and alpha that fit together."""
     if alpha.shape != (*patches.shape[:-3], *patches.shape[-2:]) or alpha.dtype != patches.dtype:
         raise ValueError(f"alpha must fit patches, got {describe(alpha)} for {describe(patches)}")
     if patches.dtype != torch.uint8 and not patches.is_floating_point():
         raise TypeError(f"patches must be uint8 or float in [0, 1], got {describe(patches)}")
     if patches.shape[-3] not in SUPPORTED_CHANNELS:
         raise ValueError(f"patches must have shape (..., C, H, W) with 1 or 3 channels, got {describe(patches)}")
+
+
+def on_tokens(
+    patches: torch.Tensor, alpha: torch.Tensor, change: Callable[[TokenColors], torch.Tensor]
+) -> torch.Tensor:
+    """Run ``change`` on the straight colours of (..., C, H, W) patches, and put the result under alpha again."""
+    check_pixels(patches, alpha)
     levels = patches.dtype == torch.uint8
     flat = patches.reshape(-1, *patches.shape[-3:])
     coverage = alpha.reshape(len(flat), alpha.shape[-2] * alpha.shape[-1])
@@ -252,8 +357,9 @@ def on_tokens(
     # (M, C, K) to (C, M, K) and back.
     straight = unpremultiply(flat.flatten(2).transpose(0, 1).contiguous(), coverage)
     colors = TokenColors(straight, coverage / 255.0 if levels else coverage, levels)
+    # The number of channels may have changed.
     changed = premultiply(change(colors), coverage).transpose(0, 1).to(patches.dtype)
-    return changed.contiguous().view(patches.shape)
+    return changed.contiguous().view(*patches.shape[:-3], changed.shape[1], *patches.shape[-2:])
 
 
 def adjust_brightness(patches: torch.Tensor, alpha: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
@@ -275,7 +381,7 @@ def adjust_brightness(patches: torch.Tensor, alpha: torch.Tensor, factor: torch.
         >>> adjust_brightness(patches, alpha, torch.tensor([1.0, 2.0]))[:, 0, 0, 0].tolist()
         [0.25, 0.5]
     """
-    numbers = _number("factor", factor, patches)
+    numbers = per_segment_numbers("factor", factor, patches)
     return on_tokens(patches, alpha, lambda colors: brighten(colors, numbers))
 
 
@@ -299,7 +405,7 @@ def adjust_contrast(patches: torch.Tensor, alpha: torch.Tensor, factor: torch.Te
         >>> adjust_contrast(patches, alpha, torch.tensor([0.0])).tolist()
         [[[[0.5, 0.5, 0.0]]]]
     """
-    numbers = _number("factor", factor, patches)
+    numbers = per_segment_numbers("factor", factor, patches)
     return on_tokens(patches, alpha, lambda colors: change_contrast(colors, numbers))
 
 
@@ -322,7 +428,7 @@ def adjust_saturation(patches: torch.Tensor, alpha: torch.Tensor, factor: torch.
         >>> adjust_saturation(red, torch.ones(1, 1, 1), torch.tensor([0.0])).flatten().mul(100).int().tolist()
         [29, 29, 29]
     """
-    numbers = _number("factor", factor, patches)
+    numbers = per_segment_numbers("factor", factor, patches)
     return on_tokens(patches, alpha, lambda colors: saturate(colors, numbers))
 
 
@@ -346,7 +452,7 @@ def adjust_hue(patches: torch.Tensor, alpha: torch.Tensor, shift: torch.Tensor) 
         >>> adjust_hue(red, alpha, torch.tensor([0.5])).flatten().tolist()
         [0, 255, 255]
     """
-    numbers = _number("shift", shift, patches, -math.inf)
+    numbers = per_segment_numbers("shift", shift, patches, -math.inf)
     return on_tokens(patches, alpha, lambda colors: shift_hue(colors, numbers))
 
 
@@ -411,7 +517,7 @@ def color_jitter(
     given = {BRIGHTNESS: brightness, CONTRAST: contrast, SATURATION: saturation, HUE: hue}
     names = {BRIGHTNESS: "brightness", CONTRAST: "contrast", SATURATION: "saturation", HUE: "hue"}
     factors = {
-        key: _number(names[key], value, patches, -math.inf if key == HUE else 0.0)
+        key: per_segment_numbers(names[key], value, patches, -math.inf if key == HUE else 0.0)
         for key, value in given.items()
         if value is not None
     }

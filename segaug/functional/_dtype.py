@@ -22,8 +22,8 @@ def to_dtype(pixels: torch.Tensor, dtype: torch.dtype, scale: bool) -> torch.Ten
         ValueError: If values would leave the range.
 
     Example:
-        >>> to_dtype(torch.tensor([51], dtype=torch.uint8), torch.float32, True).tolist()
-        [0.20000000298023224]
+        >>> to_dtype(torch.tensor([0, 255], dtype=torch.uint8), torch.float32, True).tolist()
+        [0.0, 1.0]
     """
     if dtype != torch.uint8 and not dtype.is_floating_point:
         raise TypeError(f"dtype must be torch.uint8 or a float type, got {dtype}")

@@ -7,7 +7,7 @@ import torch
 from segaug._checks import check_int, describe
 from segaug.functional._resample import fixed_point_resize, resize_weights, to_fixed_point
 
-__all__ = ["horizontal_flip", "resized_crop", "vertical_flip"]
+__all__ = ["crop", "horizontal_flip", "resized_crop", "vertical_flip"]
 
 # The weights of all windows of a patch up to this side are kept: at most 9 MiB for patches resized to 32.
 _LARGEST_IN_BANK = 32
@@ -30,7 +30,7 @@ def horizontal_flip(pixels: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
         >>> horizontal_flip(torch.tensor([[[[1, 2]]], [[[3, 4]]]]), torch.tensor([True, False])).flatten().tolist()
         [2, 1, 3, 4]
     """
-    return torch.where(_spread("which", which, pixels), pixels.flip(-1), pixels)
+    return _flip(pixels, which, -1)
 
 
 def vertical_flip(pixels: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
@@ -50,7 +50,40 @@ def vertical_flip(pixels: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
         >>> vertical_flip(torch.tensor([[[[1], [2]]]]), torch.tensor([True])).flatten().tolist()
         [2, 1]
     """
-    return torch.where(_spread("which", which, pixels), pixels.flip(-2), pixels)
+    return _flip(pixels, which, -2)
+
+
+def crop(pixels: torch.Tensor, top: torch.Tensor, left: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Crop each segment's patch by its own window, all windows of one size.
+
+    Args:
+        pixels: (..., C, H, W), any dtype.
+        top: (...,) int64: first row of each window.
+        left: (...,) int64: first column of each window.
+        size: Rows and columns of the windows.
+
+    Returns:
+        (..., C, *size) in the same dtype.
+
+    Raises:
+        TypeError: If ``top`` or ``left`` holds no integers, or ``size`` does not.
+        ValueError: If a window is not inside the patch, or the shapes do not fit together.
+
+    Example:
+        >>> pixels = torch.tensor([[[[1, 2, 3]]], [[[4, 5, 6]]]])
+        >>> crop(pixels, torch.tensor([0, 0]), torch.tensor([0, 1]), (1, 2)).flatten().tolist()
+        [1, 2, 5, 6]
+    """
+    leading, (rows, columns) = pixels.shape[:-3], pixels.shape[-2:]
+    height, width = (check_int("size", side, minimum=1) for side in size)
+    _check_integers(leading, top=top, left=left)
+    _check_windows("top", top, height, rows, rows, columns)
+    _check_windows("left", left, width, columns, rows, columns)
+    # Every window that there is, as a view; one is picked per segment.
+    windows = pixels.reshape(-1, *pixels.shape[-3:]).unfold(2, height, 1).unfold(3, width, 1)
+    segment = torch.arange(len(windows), device=pixels.device)
+    picked = windows[segment, :, top.reshape(-1).to(pixels.device), left.reshape(-1).to(pixels.device)]
+    return picked.reshape(*leading, pixels.shape[-3], height, width)
 
 
 def resized_crop(
@@ -84,20 +117,12 @@ def resized_crop(
         40.0
     """
     leading, (channels, rows, columns) = pixels.shape[:-3], pixels.shape[-3:]
-    for name, value in (("top", top), ("left", left), ("height", height), ("width", width)):
-        if value.shape != leading:
-            raise ValueError(f"{name} must have shape {tuple(leading)}, got {describe(value)}")
-        if value.is_floating_point() or value.dtype == torch.bool:
-            raise TypeError(f"{name} must be integers, got {describe(value)}")
+    _check_integers(leading, top=top, left=left, height=height, width=width)
     for side in size:
         check_int("size", side, minimum=1)
     top, left, height, width = (value.reshape(-1) for value in (top, left, height, width))
-    for names, start, length, limit in (
-        ("top and height", top, height, rows),
-        ("left and width", left, width, columns),
-    ):
-        if len(start) and (int(start.min()) < 0 or int(length.min()) < 1 or int((start + length).max()) > limit):
-            raise ValueError(f"{names} must give windows of at least one pixel inside patches of {rows} x {columns}")
+    _check_windows("top and height", top, height, rows, rows, columns)
+    _check_windows("left and width", left, width, columns, rows, columns)
     count, levels = len(top), pixels.dtype == torch.uint8
     resize = _resize_levels if levels else _resize_floats
     lines = pixels.reshape(count, channels * rows, columns)
@@ -142,7 +167,27 @@ def _fixed_point_bank(in_size: int, size: int, device: torch.device) -> tuple[to
     return to_fixed_point(_weight_bank(in_size, size, torch.float64, device))
 
 
-def _spread(name: str, which: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+def _check_integers(leading: torch.Size, **values: torch.Tensor) -> None:
+    for name, value in values.items():
+        if value.shape != leading:
+            raise ValueError(f"{name} must have shape {tuple(leading)}, got {describe(value)}")
+        if value.is_floating_point() or value.dtype == torch.bool:
+            raise TypeError(f"{name} must be integers, got {describe(value)}")
+
+
+def _check_windows(
+    names: str, start: torch.Tensor, length: torch.Tensor | int, limit: int, rows: int, columns: int
+) -> None:
+    shortest = length if isinstance(length, int) else int(length.min()) if length.numel() else 1
+    placed = not start.numel() or (int(start.min()) >= 0 and int((start + length).max()) <= limit)
+    if not (placed and 1 <= shortest <= limit):
+        raise ValueError(f"{names} must give windows of at least one pixel inside patches of {rows} x {columns}")
+
+
+def _flip(pixels: torch.Tensor, which: torch.Tensor, axis: int) -> torch.Tensor:
     if which.dtype != torch.bool or which.shape != pixels.shape[:-3]:
-        raise ValueError(f"{name} must be bool of shape {tuple(pixels.shape[:-3])}, got {describe(which)}")
-    return which.to(pixels.device)[..., None, None, None]
+        raise ValueError(f"which must be bool of shape {tuple(pixels.shape[:-3])}, got {describe(which)}")
+    # Copying the chosen segments is several times as fast as choosing for each pixel.
+    chosen = which.reshape(-1).nonzero().squeeze(1).to(pixels.device)
+    flat = pixels.reshape(-1, *pixels.shape[-3:])
+    return flat.index_copy(0, chosen, flat.index_select(0, chosen).flip(axis)).view(pixels.shape)

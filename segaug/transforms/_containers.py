@@ -53,8 +53,12 @@ class Sequence(Node):
         for child in self.children:
             yield from child.lowered()
 
-    def outcomes(self) -> list[Params]:
-        return [{"children": list(picked)} for picked in product(*(child.outcomes() for child in self.children))]
+    def outcomes(self, shape: Shape) -> list[Params]:
+        inside = []
+        for child in self.children:
+            inside.append(child.outcomes(shape))
+            shape = child.output_shape(shape)
+        return [{"children": list(picked)} for picked in product(*inside)]
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,8 @@ class Gated(Node):
     def lowered(self) -> Iterator[tuple[str, str]]:
         yield from self.child.lowered()
 
-    def outcomes(self) -> list[Params]:
-        inside = self.child.outcomes()
+    def outcomes(self, shape: Shape) -> list[Params]:
+        inside = self.child.outcomes(shape)
         if self.p >= 1.0:
             return [{"gate": None, "child": own} for own in inside]
         closed: list[Params] = [{"gate": torch.tensor([False]), "child": inside[0]}]
@@ -162,8 +166,8 @@ class Choice(Node):
         for child in self.children:
             yield from child.lowered()
 
-    def outcomes(self) -> list[Params]:
-        inside = [child.outcomes() for child in self.children]
+    def outcomes(self, shape: Shape) -> list[Params]:
+        inside = [child.outcomes(shape) for child in self.children]
         first = [own[0] for own in inside]
         return [
             {"choice": torch.tensor([key]), "children": [*first[:key], own, *first[key + 1 :]]}
@@ -208,11 +212,11 @@ class Order(Node):
         for child in self.children:
             yield from child.lowered()
 
-    def outcomes(self) -> list[Params]:
+    def outcomes(self, shape: Shape) -> list[Params]:
         return [
             {"order": torch.tensor([order]), "children": list(picked)}
             for order in all_permutations(range(len(self.children)))
-            for picked in product(*(child.outcomes() for child in self.children))
+            for picked in product(*(child.outcomes(shape) for child in self.children))
         ]
 
 

@@ -51,8 +51,8 @@ class Lowering(ABC):
         """
         return 0, 0
 
-    def outcomes(self, transform: Any) -> list[Params] | None:
-        """Every outcome of the transform, as params with one row each; None if they cannot be counted."""
+    def outcomes(self, transform: Any, channels: int) -> list[Params] | None:
+        """Every outcome for one segment of ``channels``, as params with one row; None if they cannot be counted."""
         return None
 
     def make_params(self, transform: Any, draw: Draw) -> Params:

@@ -35,7 +35,14 @@ class Segments:
 
     def only(self, chosen: torch.Tensor) -> "Segments":
         """Those at the indices ``chosen``."""
-        return replace(self, patches=self.patches[chosen], alpha=self.alpha[chosen], index=self.index[chosen])
+        if len(chosen) == len(self.index):
+            return self
+        return replace(
+            self,
+            patches=self.patches.index_select(0, chosen),
+            alpha=self.alpha.index_select(0, chosen),
+            index=self.index.index_select(0, chosen),
+        )
 
 
 class Node(ABC):
@@ -43,6 +50,8 @@ class Node(ABC):
 
     # Whether it changes nothing but colours, so that it can run on a picture as a whole, through ``recolor``.
     is_color: bool = False
+    # Whether it may move pixels. Where it surely does not, the background of a picture takes part.
+    moves: bool = True
 
     @abstractmethod
     def make_params(self, draw: Draw) -> Params:
@@ -65,8 +74,8 @@ class Node(ABC):
         """Yield the name of each wrapped transform and how it runs."""
 
     @abstractmethod
-    def outcomes(self) -> list[Params]:
-        """Every outcome for one segment, as params with one row; ValueError if they cannot be counted."""
+    def outcomes(self, shape: Shape) -> list[Params]:
+        """Every outcome for one segment of a shape, as params with one row; ValueError if they cannot be counted."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +123,8 @@ class Batched(Node):
     def lowered(self) -> Iterator[tuple[str, str]]:
         yield type(self.transform).__name__, "batched"
 
-    def outcomes(self) -> list[Params]:
-        found = self.lowering.outcomes(self.transform)
+    def outcomes(self, shape: Shape) -> list[Params]:
+        found = self.lowering.outcomes(self.transform, shape[0])
         if found is None:
             raise ValueError(
                 f"transform must have finitely many outcomes, {self.transform!r} draws from a continuous range"
@@ -157,7 +166,7 @@ class Looped(Node):
     def lowered(self) -> Iterator[tuple[str, str]]:
         yield describe_transform(self.transform), f"looped: {self.reason}"
 
-    def outcomes(self) -> list[Params]:
+    def outcomes(self, shape: Shape) -> list[Params]:
         raise ValueError(
             f"transform must have finitely many outcomes that are known, {describe_transform(self.transform)} is called "
             f"once per segment ({self.reason})"

@@ -4,19 +4,21 @@ import logging
 from typing import Any, Literal
 
 import torch
-from torchvision import tv_tensors
 
-from segaug._checks import check_flag, check_generator, check_probability, check_unit_range, describe
-from segaug.functional import relabel
-from segaug.functional._color import PictureColors
+from segaug._checks import check_choice, check_flag, check_generator, check_probability, describe
 from segaug.structures import SegmentedImage, SegmentTokens
 from segaug.transforms import _lowerings as _lowerings  # registers torchvision's transforms
 from segaug.transforms._base import SegmentTransform
 from segaug.transforms._containers import Gated
+from segaug.transforms._detection import find_detection
 from segaug.transforms._interface import Interface
+from segaug.transforms._loop import has_callable
 from segaug.transforms._lowering import Draw, Params
 from segaug.transforms._nodes import LIVE as _LIVE
-from segaug.transforms._nodes import Looped, Segments, put_back
+from segaug.transforms._nodes import Looped
+from segaug.transforms._on_tokens import run_on_tokens
+from segaug.transforms._picture import Picture, draw_for_picture, run_on_picture
+from segaug.transforms._picture_rules import check_in_picture
 from segaug.transforms._plan import make_plan
 from segaug.transforms._refused import check_allowed
 from segaug.transforms._v1 import as_v2
@@ -30,8 +32,13 @@ class PerSegment(SegmentTransform):
     """Apply a transform to each segment by its own draw: n segments and one random flip give 2^n pictures.
 
     On :class:`~segaug.SegmentTokens` (one image or a batch) it changes patches and alpha, and nothing else: the flip of a
-    segment is not a move. On a :class:`~segaug.SegmentedImage`, or an image and a map side by side in a sample, it changes
-    the colours of each segment in the picture; geometry there is not implemented yet and is refused.
+    segment is not a move.
+
+    On a :class:`~segaug.SegmentedImage` it changes each segment where it lies: colours once over the picture; geometry
+    about the segment's own box, composited back with the smaller segments on top, and the map with it. A sample with one
+    image and one map is taken too, as torchvision's detection samples are: the map a ``SegmentMap`` or instance masks, a
+    ``Mask`` (N, H, W). ``BoundingBoxes`` and labels follow where geometry changes it, and segments of which nothing is left
+    are dropped. The page "In the picture" tells the rules.
 
     Colour transforms see the segment's straight colours: outside stays black, and statistics such as the mean of the
     contrast count the segment's own pixels, weighted by coverage. With a full mask each segment comes out as from the
@@ -46,7 +53,8 @@ class PerSegment(SegmentTransform):
         transform: A torchvision transform (v2, or v1, which is taken as its v2 equal), or any callable from an image
             tensor (C, H, W) to one of the same channels, size and dtype.
         p: Probability that a segment is transformed at all.
-        background: Whether the background, the token or label 0, is transformed too. Padding never is.
+        background: Whether the background, the token or label 0, is transformed too. In a picture it never moves. Padding
+            is never transformed.
         vectorized: False calls the transform once per segment, whatever it is: the reference that the batched path is
             tested against. For one segment with a full mask the result is the plain transform's, bit for bit under the
             same seed.
@@ -55,6 +63,9 @@ class PerSegment(SegmentTransform):
         geometry: For such callables: True says that ``transform`` moves pixels. It then gets colour premultiplied by
             coverage, and the coverage as one more channel, and may change the size. False: it gets the straight colours,
             with the segment's mean colour outside it, and must leave pixels in place.
+        fill: In a picture: what stands where a segment has moved away. ``"mean"``: the mean colour of the picture outside
+            the segments that changed. ``"inpaint"``: what is around is continued, by OpenCV on the CPU; it needs the extra
+            ``inpaint``. ``"keep"``: the old pixels. Its label is 0 in any case.
         generator: Where to draw; torch's default generator if None. With a generator the global state stays as it is.
 
     Raises:
@@ -83,6 +94,7 @@ class PerSegment(SegmentTransform):
         vectorized: bool = True,
         input: Literal["tensor", "pil", "numpy"] = "tensor",  # noqa: A002
         geometry: bool = False,
+        fill: Literal["mean", "inpaint", "keep"] = "mean",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -92,12 +104,17 @@ class PerSegment(SegmentTransform):
             raise TypeError(f"transform must act on an image, got {type(transform).__name__}, which acts on segments")
         if isinstance(transform, type):
             raise TypeError(f"transform must be an instance, got the class {transform.__name__}")
-        check_allowed(transform)
         self.transform_per_segment = as_v2(transform)
+        check_allowed(self.transform_per_segment)
         self.p = check_probability("p", p)
         self.background = check_flag("background", background)
         self.vectorized = check_flag("vectorized", vectorized)
         self.interface = Interface(input, geometry)
+        if self.interface != Interface() and not has_callable(self.transform_per_segment):
+            raise ValueError(
+                f"input and geometry are for plain callables, got input={input!r}, geometry={geometry} with {transform!r}"
+            )
+        self.fill = check_choice("fill", fill, ("mean", "inpaint", "keep"))
         self._generator = check_generator(generator)
         if self.vectorized:
             plan = make_plan(self.transform_per_segment, self.interface)
@@ -114,90 +131,51 @@ class PerSegment(SegmentTransform):
         return list(self._plan.lowered())
 
     def make_params(self, flat_inputs: list[Any]) -> Params:
-        """Draw for every slot of a structure; in a map one row per segment, the background first.
+        """Draw for every slot of tokens, or for every segment of a picture, the background first.
 
         A loop has no parameters of its own: its params are the state of the stream that it starts from.
         """
         structure = flat_inputs[0]
-        if isinstance(structure, SegmentTokens):
-            count = structure.labels.numel()
-            shape = structure.patches.shape[-3:]
-        else:
-            count = relabel(structure.segments.as_subclass(torch.Tensor))[1].shape[-1] + 1
-            shape = structure.image.shape
-        channels, height, width = shape
-        return self._plan.make_params(Draw(count, channels, height, width, self._stream))
+        if isinstance(structure, SegmentedImage):
+            return self._draw(Picture.read(structure))
+        channels, height, width = structure.patches.shape[-3:]
+        return self._plan.make_params(Draw(structure.labels.numel(), channels, height, width, self._stream))
 
     def transform(self, inpt: SegmentTokens | SegmentedImage, params: Params) -> SegmentTokens | SegmentedImage:
         """Apply parameters that were drawn."""
         if isinstance(inpt, SegmentTokens):
-            return self._on_tokens(inpt, params)
-        return self._on_picture(inpt, params)
+            return run_on_tokens(self._plan, inpt, params, self.background)
+        return self._apply(Picture.read(inpt), params).sample()
+
+    def forward(self, *inputs: Any) -> Any:
+        """Transform every structure of the sample; what geometry moves in a picture, its boxes and labels follow."""
+        if self._plan.is_color:
+            return super().forward(*inputs)
+        detection = find_detection(type(self).__name__, inputs if len(inputs) > 1 else inputs[0])
+        if detection is None:
+            return super().forward(*inputs)
+        before = detection.picture()
+        return detection.rebuild(before, self._apply(before, self._draw(before)))
 
     def _run(self, structure: Any) -> Any:
-        if not isinstance(structure, SegmentTokens) or not isinstance(self._plan.child, Looped) or self._generator:
+        if isinstance(structure, SegmentedImage):
+            # Its segments are numbered once for both.
+            picture = Picture.read(structure)
+            return self._apply(picture, self._draw(picture)).sample()
+        if not isinstance(self._plan.child, Looped) or self._generator:
             return super()._run(structure)
         # A loop stands in for calling the transform by hand: it draws from the default generator as it stands, and moves
         # it on as that would have.
         gate = None if self.p >= 1.0 else torch.rand(structure.labels.numel()) < self.p
-        return self._on_tokens(structure, {"gate": gate, "child": _LIVE})
+        return run_on_tokens(self._plan, structure, {"gate": gate, "child": _LIVE}, self.background)
 
-    def _on_tokens(self, tokens: SegmentTokens, params: Params) -> SegmentTokens:
-        patches = tokens.patches.as_subclass(torch.Tensor)
-        alpha = tokens.alpha.as_subclass(torch.Tensor)
-        check_unit_range("patches", patches)
-        leading = tokens.labels.shape
-        labels = tokens.labels.reshape(-1)
-        active = labels >= 0 if self.background else labels > 0
-        index = torch.arange(len(labels), device=labels.device)
+    def _draw(self, picture: Picture) -> Params:
+        check_in_picture(self.transform_per_segment, picture.image)
+        return draw_for_picture(self._plan, picture, self._stream)
 
-        def names(chosen: torch.Tensor) -> list[str]:
-            width = leading[-1]
-            return [
-                f"the segment with label {label} (token {i % width} of image {i // width})"
-                for i, label in zip(chosen.tolist(), labels[chosen].tolist(), strict=True)
-            ]
-
-        everything = Segments(patches.flatten(0, -4), alpha.flatten(0, -3), names, index)
-        chosen = active.nonzero().squeeze(1)
-        new_patches, new_alpha = self._plan.apply(everything.only(chosen), params)
-        changed = new_patches.shape[1:] != everything.patches.shape[1:] or new_patches.dtype != everything.patches.dtype
-        if changed and bool(((labels < 0) | active).all()):
-            # Padding takes the new shape and dtype too, and stays empty.
-            everything = Segments(
-                new_patches.new_zeros((len(labels), *new_patches.shape[1:])),
-                new_alpha.new_zeros((len(labels), *new_alpha.shape[1:])),
-                names,
-                index,
-            )
-        new_patches, new_alpha = put_back(everything, chosen, new_patches, new_alpha)
-        return SegmentTokens(
-            new_patches.reshape(*leading, *new_patches.shape[1:]).as_subclass(tv_tensors.Image),
-            new_alpha.reshape(*leading, *new_alpha.shape[1:]).as_subclass(tv_tensors.Mask),
-            tokens.boxes,
-            tokens.areas,
-            tokens.labels,
-        )
-
-    def _on_picture(self, sample: SegmentedImage, params: Params) -> SegmentedImage:
-        if not self._plan.is_color:
-            raise TypeError("PerSegment on a SegmentedImage takes colour transforms only so far")
-        image = sample.image.as_subclass(torch.Tensor)
-        check_unit_range("image", image)
-        levels = image.dtype == torch.uint8
-        segment = relabel(sample.segments.as_subclass(torch.Tensor))[0].flatten()
-        active = torch.ones(int(segment.max()) + 1 if len(segment) else 1, dtype=torch.bool, device=segment.device)
-        active[0] = self.background
-        values = image.flatten(1)[:, None].float() if levels else image.flatten(1)[:, None].clone()
-        colors = PictureColors(values, segment, levels)
-
-        def change(part: PictureColors, index: torch.Tensor) -> torch.Tensor:
-            self._plan.recolor(part, params)
-            return part.values
-
-        colors.on(active, change)
-        changed = colors.values.to(image.dtype).view(image.shape)
-        return SegmentedImage(changed.as_subclass(tv_tensors.Image), sample.segments)
+    def _apply(self, picture: Picture, params: Params) -> Picture:
+        check_in_picture(self.transform_per_segment, picture.image)
+        return run_on_picture(self._plan, picture, params, self.background, self.fill)
 
     def extra_repr(self) -> str:
         """Name the wrapped transform and the options."""

@@ -1,34 +1,20 @@
-"""Decide for each part of a transform how it runs, and which other packages' transforms there are ways for."""
+"""Decide for each part of a transform how it runs."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torchvision.transforms import v2
 
+from segaug.transforms._adapted import Adapted
 from segaug.transforms._containers import Choice, Gated, Order, Sequence
 from segaug.transforms._interface import Interface
 from segaug.transforms._lowering import find_lowering
 from segaug.transforms._nodes import Batched, Looped, Node
 
-__all__ = ["find_adapter", "make_plan", "register_adapter"]
+__all__ = ["make_plan"]
 
-# From a transform of another package to the node that runs it.
-Adapter = Callable[[Any], Node]
-_ADAPTERS: dict[str, Adapter] = {}
 # Odd sizes, of which a transform that sets the size keeps at most one.
 _PROBES = ((3, 31, 17), (3, 16, 16))
-
-
-def register_adapter(package: str, adapter: Adapter) -> None:
-    """Let PerSegment run the transforms of a package."""
-    _ADAPTERS[package] = adapter
-
-
-def find_adapter(transform: Any) -> Adapter | None:
-    """Look up by the package that the transform's class, or one that it is derived from, is defined in."""
-    packages = (kind.__module__.partition(".")[0] for kind in type(transform).__mro__)
-    return next((_ADAPTERS[package] for package in packages if package in _ADAPTERS), None)
 
 
 def make_plan(transform: Any, interface: Interface) -> Node:
@@ -51,9 +37,8 @@ def make_plan(transform: Any, interface: Interface) -> Node:
         if all(child.output_shape(probe) == probe for child in children for probe in _PROBES):
             return Order(children)
         return Looped(transform, "one of its transforms changes the size", interface)
-    adapter = find_adapter(transform)
-    if adapter is not None:
-        return adapter(transform)
+    if kind is Adapted:
+        return transform.node
     lowering = find_lowering(transform)
     if lowering is None:
         return Looped(transform, "no batched kernel for it", interface)

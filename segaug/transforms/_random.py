@@ -3,7 +3,17 @@
 import torch
 from torch.utils.data import get_worker_info
 
-__all__ = ["bernoulli", "choices", "normal", "permutations", "stream_here", "uniform"]
+__all__ = [
+    "bernoulli",
+    "beta",
+    "choices",
+    "dirichlet",
+    "integers",
+    "normal",
+    "permutations",
+    "stream_here",
+    "uniform",
+]
 
 # Per generator, the seed of the loader's worker that it was last told apart by.
 _told_apart: dict[int, int] = {}
@@ -41,6 +51,17 @@ def bernoulli(p: float, shape: tuple[int, ...], generator: torch.Generator | Non
     return torch.rand(shape, generator=generator, device=_device(generator)) < p
 
 
+def beta(alpha: float, shape: tuple[int, ...], generator: torch.Generator | None) -> torch.Tensor:
+    """Doubles in [0, 1], distributed as Beta(alpha, alpha)."""
+    both = (*shape, 2)
+    rate = torch.full(both, alpha + 1.0, dtype=torch.float64, device=_device(generator))
+    gamma = torch._standard_gamma(rate, generator=generator)
+    # Gamma(alpha) is Gamma(alpha + 1) times a root of a uniform number; as logarithms, as for a small alpha both underflow.
+    root = (1.0 - torch.rand(both, generator=generator, device=_device(generator), dtype=torch.float64)).log()
+    ratio = gamma.log().diff(dim=-1) + root.diff(dim=-1) / alpha
+    return ratio.squeeze(-1).sigmoid()
+
+
 def permutations(n: int, count: int, generator: torch.Generator | None) -> torch.Tensor:
     """``count`` permutations of range(n), (count, n)."""
     # Double: with ties, which argsort breaks by index, some permutations would be likelier.
@@ -56,3 +77,13 @@ def choices(p: tuple[float, ...], count: int, generator: torch.Generator | None)
         if count
         else weights.new_zeros(0).long()
     )
+
+
+def integers(high: int, shape: tuple[int, ...], generator: torch.Generator | None) -> torch.Tensor:
+    """Whole numbers in [0, high)."""
+    return torch.randint(high, shape, generator=generator, device=_device(generator))
+
+
+def dirichlet(alpha: float, shape: tuple[int, int], generator: torch.Generator | None) -> torch.Tensor:
+    """Rows (count, n) that add up to 1, from the symmetric Dirichlet distribution."""
+    return torch._sample_dirichlet(torch.full(shape, alpha, device=_device(generator)), generator)

@@ -79,7 +79,7 @@ class SegmentCopyPaste(MixImages):
         if self.max_segments is not None:
             # The rank among what comes, the largest first.
             areas = torch.where(received, tokens.areas[source], -1.0)
-            rank = areas.argsort(-1, descending=True, stable=True).argsort(-1)
+            rank = areas.argsort(dim=-1, descending=True, stable=True).argsort(-1)
             received &= rank < self.max_segments - (labels > 0).sum(-1, keepdim=True)
         index, new_labels = merge_tokens(labels, torch.ones_like(received), received, source)
         mixed = pack_tokens(tokens, index, new_labels)

@@ -45,12 +45,12 @@ class SegmentMix(MixImages):
     Example:
         >>> from segaug import Grid, Segment, SegmentMix, Tokenize, collate
         >>> tokens = Tokenize()(Segment(Grid(2, 2))(torch.zeros(3, 32, 32)))
-        >>> mix = SegmentMix(num_classes=2, generator=torch.Generator().manual_seed(1))
+        >>> mix = SegmentMix(num_classes=2, generator=torch.Generator().manual_seed(0))
         >>> batch, targets = mix(collate([(tokens, 0), (tokens, 1)]))
         >>> batch.labels.tolist()
-        [[1, 2, 3, 4, 7, 0], [1, 2, 4, 0, -1, -1]]
+        [[1, 6, 7, 8, 0], [1, 6, 7, 8, 0]]
         >>> targets.tolist()
-        [[0.800000011920929, 0.20000000298023224], [0.0, 1.0]]
+        [[0.25, 0.75], [0.75, 0.25]]
     """
 
     def __init__(

@@ -68,7 +68,7 @@ class TwoViews(SegmentTransform):
         >>> augment = v2.Compose([PerSegment(v2.RandomHorizontalFlip()), SegmentDrop(0.5)])
         >>> views = TwoViews(augment, generator=torch.Generator().manual_seed(3))(tokens)
         >>> views.first.labels.tolist(), views.second.labels.tolist(), views.match.tolist()
-        ([1, 2, 0], [2, 3, 0], [-1, 0, 2])
+        ([2, 3, 0], [1, 2, 4, 0], [1, -1, 3])
     """
 
     _structures: ClassVar[tuple[type, ...]] = (SegmentTokens,)

@@ -1,4 +1,4 @@
-"""Transforms of torchvision's first API, taken as their v2 equals."""
+"""Transforms of torchvision's first API, taken as their v2 equals, and those of other packages, with their adapters."""
 
 import copy
 import inspect
@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torchvision.transforms import v2
 
+from segaug.transforms._adapters import adapt
+
 __all__ = ["as_v2"]
 
 _V1_MODULES = ("torchvision.transforms.transforms", "torchvision.transforms.autoaugment")
@@ -14,7 +16,7 @@ _CONTAINERS = (v2.Compose, v2.RandomApply, v2.RandomChoice, v2.RandomOrder)
 
 
 def as_v2(transform: Any) -> Any:
-    """Return the v2 equal of a v1 transform, in containers too; anything else as it is."""
+    """Return the v2 equal of a v1 transform, and what stands for another package's, in containers too; else as it is."""
     kind = type(transform)
     if kind is torch.nn.Sequential:
         return v2.Compose([as_v2(child) for child in transform]) if len(transform) else v2.Identity()
@@ -29,7 +31,7 @@ def as_v2(transform: Any) -> Any:
         changed.transforms = children
         return changed
     if kind.__module__ not in _V1_MODULES:
-        return transform
+        return adapt(transform)
     equal = getattr(v2, kind.__name__, None)
     if equal is None:
         raise TypeError(f"{kind.__name__} of torchvision's first API has no equal in torchvision.transforms.v2")

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms.v2 import functional as F
 
-from segaug.functional import horizontal_flip, resized_crop, vertical_flip
+from segaug.functional import crop, horizontal_flip, resized_crop, vertical_flip
 
 FLIPS = [(horizontal_flip, F.horizontal_flip_image), (vertical_flip, F.vertical_flip_image)]
 
@@ -38,6 +38,46 @@ class TestFlips:
     def test_bad_choice(self, kernel, which):
         with pytest.raises(ValueError, match=r"which must be bool of shape \(4,\), got"):
             kernel(torch.zeros(4, 3, 2, 2), which)
+
+
+class TestCrop:
+    @pytest.mark.parametrize("leading", [(), (7,), (2, 3), (0,)])
+    @pytest.mark.parametrize("size", [(1, 1), (4, 2), (6, 8)])
+    def test_each_its_own_window(self, leading, size):
+        pixels = pixels_of((*leading, 3, 6, 8), torch.uint8)
+        generator = torch.Generator().manual_seed(0)
+        top, left = (
+            torch.randint(side - part + 1, leading, generator=generator)
+            for side, part in zip((6, 8), size, strict=True)
+        )
+        out = crop(pixels, top, left, size)
+        assert out.shape == (*leading, 3, *size)
+        assert out.dtype == pixels.dtype
+        for got, one, row, column in zip(
+            out.reshape(-1, 3, *size), pixels.reshape(-1, 3, 6, 8), top.reshape(-1), left.reshape(-1), strict=True
+        ):
+            assert torch.equal(got, F.crop_image(one, int(row), int(column), *size))
+
+    @pytest.mark.parametrize(
+        ("top", "left", "size", "name"), [(-1, 0, (2, 2), "top"), (3, 0, (2, 2), "top"), (0, 3, (2, 2), "left")]
+    )
+    def test_beyond_the_patch(self, top, left, size, name):
+        with pytest.raises(ValueError, match=f"{name} must give windows of at least one pixel inside patches of 4 x 4"):
+            crop(torch.zeros(1, 3, 4, 4), torch.tensor([top]), torch.tensor([left]), size)
+
+    def test_larger_than_the_patch(self):
+        none = torch.zeros(0, dtype=torch.int64)
+        with pytest.raises(ValueError, match="top must give windows"):
+            crop(torch.zeros(0, 3, 4, 4), none, none, (5, 2))
+
+    def test_bad_input(self):
+        pixels, zero = torch.zeros(2, 3, 4, 4), torch.zeros(2, dtype=torch.int64)
+        with pytest.raises(ValueError, match=r"left must have shape \(2,\), got"):
+            crop(pixels, zero, zero[:1], (2, 2))
+        with pytest.raises(TypeError, match="top must be integers, got"):
+            crop(pixels, zero.float(), zero, (2, 2))
+        with pytest.raises(ValueError, match="size must be at least 1, got 0"):
+            crop(pixels, zero, zero, (0, 2))
 
 
 class TestResizedCrop:

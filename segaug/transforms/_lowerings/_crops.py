@@ -1,14 +1,16 @@
-"""Crops and new sizes."""
+"""Crops and padding."""
 
 import math
 from typing import Any
 
 import torch
 from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms.v2 import functional as F
 
-from segaug.functional import resized_crop
+from segaug.functional import crop, resized_crop
 from segaug.transforms._lowering import Draw, Lowering, Params, register_lowering
-from segaug.transforms._random import uniform
+from segaug.transforms._lowerings._layers import on_layers
+from segaug.transforms._random import integers, uniform
 
 __all__: list[str] = []
 
@@ -60,11 +62,90 @@ class _RandomResizedCrop(Lowering):
     def apply(
         self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        def resize(layers: torch.Tensor) -> torch.Tensor:
+            top, left, height, width = (params[name] for name in ("top", "left", "height", "width"))
+            return resized_crop(layers, top, left, height, width, tuple(transform.size))
+
+        return on_layers(resize, patches, alpha, interpolates=True)
+
+
+@register_lowering(v2.RandomCrop)
+class _RandomCrop(Lowering):
+    def output_shape(self, transform: Any, channels: int, height: int, width: int) -> tuple[int, int, int]:
         rows, columns = transform.size
-        layers = torch.cat([patches, alpha[:, None]], dim=1)
-        layers = resized_crop(layers, params["top"], params["left"], params["height"], params["width"], (rows, columns))
-        alpha = layers[:, -1]
-        if alpha.is_floating_point():
-            # Weights add up to 1 only nearly; full coverage stays full.
-            alpha = torch.where(alpha > 1.0 - 1e-6, 1.0, alpha)
-        return layers[:, :-1], alpha
+        return channels, rows, columns
+
+    def make_params(self, transform: Any, draw: Draw) -> Params:
+        rows, columns = transform.size
+        left, right, top, bottom = transform.padding or (0, 0, 0, 0)
+        height, width = draw.height + top + bottom, draw.width + left + right
+        if transform.pad_if_needed:
+            # What is missing is put on both sides, as in torchvision.
+            below, beside = max(rows - height, 0), max(columns - width, 0)
+            left, right, top, bottom = left + beside, right + beside, top + below, bottom + below
+            height, width = height + 2 * below, width + 2 * beside
+        if height < rows or width < columns:
+            padded = "padded " if transform.padding else ""
+            raise ValueError(
+                f"size of RandomCrop must be at most that of the {padded}patch, {(height, width)}, got {(rows, columns)}"
+            )
+        return {
+            "needs_crop": height > rows or width > columns,
+            "top": integers(height - rows + 1, (draw.count,), draw.generator),
+            "left": integers(width - columns + 1, (draw.count,), draw.generator),
+            "height": rows,
+            "width": columns,
+            "needs_pad": any((left, right, top, bottom)),
+            "padding": [left, top, right, bottom],
+        }
+
+    def apply(
+        self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        def pad_and_crop(layers: torch.Tensor) -> torch.Tensor:
+            if params["needs_pad"]:
+                layers = F.pad_image(layers, params["padding"], padding_mode=transform.padding_mode)
+            if params["needs_crop"]:
+                layers = crop(layers, params["top"], params["left"], (params["height"], params["width"]))
+            return layers
+
+        return on_layers(pad_and_crop, patches, alpha, interpolates=False)
+
+
+@register_lowering(v2.CenterCrop)
+class _CenterCrop(Lowering):
+    def output_shape(self, transform: Any, channels: int, height: int, width: int) -> tuple[int, int, int]:
+        rows, columns = transform.size
+        return channels, rows, columns
+
+    def outcomes(self, transform: Any, channels: int) -> list[Params] | None:
+        return [{}]
+
+    def apply(
+        self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        def center_crop(layers: torch.Tensor) -> torch.Tensor:
+            return F.center_crop_image(layers, transform.size)
+
+        return on_layers(center_crop, patches, alpha, interpolates=False)
+
+
+@register_lowering(v2.Pad)
+class _Pad(Lowering):
+    def output_shape(self, transform: Any, channels: int, height: int, width: int) -> tuple[int, int, int]:
+        padding = [transform.padding] if isinstance(transform.padding, int) else list(transform.padding)
+        # One for all sides, two for both axes, or four.
+        left, top, right, bottom = padding * (4 // len(padding))
+        return channels, height + top + bottom, width + left + right
+
+    def outcomes(self, transform: Any, channels: int) -> list[Params] | None:
+        return [{}]
+
+    def apply(
+        self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        def pad(layers: torch.Tensor) -> torch.Tensor:
+            # What is filled in belongs to no segment, whatever colour the transform has for it.
+            return F.pad_image(layers, transform.padding, padding_mode=transform.padding_mode)
+
+        return on_layers(pad, patches, alpha, interpolates=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from segaug.functional._color import Colors
+from segaug.functional._color import Colors, on_tokens
 from segaug.transforms._lowering import ColorLowering, Draw, Lowering, Params
 from segaug.transforms._random import bernoulli
 
@@ -24,7 +24,7 @@ class GatedLowering(Lowering):
         """Draw the gate."""
         return {"gate": bernoulli(transform.p, (draw.count,), draw.generator)}
 
-    def outcomes(self, transform: Any) -> list[Params] | None:
+    def outcomes(self, transform: Any, channels: int) -> list[Params] | None:
         """Closed or open."""
         return gate_outcomes(transform.p)
 
@@ -35,6 +35,18 @@ class GatedColorLowering(GatedLowering, ColorLowering):
     @abstractmethod
     def change(self, transform: Any, colors: Colors) -> torch.Tensor:
         """Return the new values of ``colors``, all of which are to be changed."""
+
+    def apply(
+        self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Change the chosen ones, so that the others cost nothing."""
+        chosen = params["gate"].nonzero().squeeze(1)
+        if not len(chosen):
+            return patches, alpha
+        if len(chosen) == len(patches):
+            return on_tokens(patches, alpha, lambda colors: self.change(transform, colors)), alpha
+        changed = on_tokens(patches[chosen], alpha[chosen], lambda colors: self.change(transform, colors))
+        return patches.index_copy(0, chosen, changed), alpha
 
     def recolor(self, transform: Any, colors: Colors, params: Params) -> None:
         """Change those."""

@@ -14,7 +14,7 @@ __all__: list[str] = []
 @register_lowering(v2.ToImage)
 @register_lowering(v2.ToPureTensor)
 class _Identity(ColorLowering):
-    def outcomes(self, transform: Any) -> list[Params] | None:
+    def outcomes(self, transform: Any, channels: int) -> list[Params] | None:
         return [{}]
 
     def apply(self, transform: Any, patches: Any, alpha: Any, params: Params) -> Any:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from segaug import PerSegment
+from segaug import PerSegment, SegmentedImage, SegmentMap
 from segaug.transforms._interface import Interface
 from segaug.transforms._loop import apply_to_segment
 
@@ -88,6 +89,36 @@ def check_equals_loop(make_tokens):
                     off.append(float((difference > atol).double().mean()))
             # ``most_off``: share of pixels that may differ by more, where nearest neighbours tie. 0 unless said.
             assert np.mean(off) <= most_off, (np.mean(off), max(off))
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def check_in_picture(load_photo, make_map):
+    """``check_in_picture(transform)``: each segment comes out as the plain transform of its own pixels.
+
+    The statistics of a picture count whole pixels, so there the plain transform sees them as an image one pixel high.
+    """
+
+    def check(transform, *, dtype=torch.uint8, channels=3, replay=replay_plain, atol=None):
+        image = load_photo("coffee", 48, 64)[:channels]
+        image = image if dtype == torch.uint8 else image.to(dtype) / 255
+        labels = make_map(48, 64, 12) * 5
+        sample = SegmentedImage(tv_tensors.Image(image), SegmentMap(labels))
+        per_segment = PerSegment(transform, background=False)
+        torch.manual_seed(0)
+        params = per_segment.make_params([sample])
+        out = per_segment.transform(sample, params)
+        changed = out.image.as_subclass(torch.Tensor)
+        assert torch.equal(out.segments.as_subclass(torch.Tensor), labels)
+        assert torch.equal(changed[:, labels == 0], image[:, labels == 0])
+        for row, label in enumerate(labels.unique().tolist()):
+            own = labels == label
+            if label:
+                pixels = tv_tensors.Image(image[:, own][:, None])
+                expected = replay(transform, pixels, row_of(params["runs"][0], row)).as_subclass(torch.Tensor)[:, 0]
+                difference = (expected.double() - changed[:, own].double()).abs().max()
+                assert difference <= ((1 if dtype == torch.uint8 else 1e-5) if atol is None else atol), label
 
     return check
 

@@ -1,0 +1,116 @@
+"""Every outcome of a finite transform, one after the other."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from segaug._checks import describe
+from segaug.structures import SegmentTokens
+from segaug.transforms._lowering import Params
+from segaug.transforms._nodes import Segments
+from segaug.transforms._on_tokens import run_on_tokens
+from segaug.transforms._per_segment import PerSegment
+
+__all__ = ["combinations", "count_combinations"]
+
+
+def combinations(transform: Any, tokens: SegmentTokens) -> Iterator[SegmentTokens]:
+    """Go through every picture that a random transform can make of an image, each once.
+
+    With n segments and one random flip these are 2^n. They are made one at a time, the unchanged one first if the transform
+    can leave all as it is; then the last segment changes fastest. For test-time augmentation, and to see what a transform
+    does.
+
+    Args:
+        transform: A :class:`~segaug.PerSegment`, or what it takes, that has finitely many outcomes: flips, greyscale,
+            inversion, equalisation, anything without a random part, and containers of them.
+        tokens: The tokens of one image.
+
+    Yields:
+        Tokens, all different: outcomes that two ways lead to, such as two flips and none, count once.
+
+    Raises:
+        TypeError: If ``tokens`` are no SegmentTokens.
+        ValueError: If ``tokens`` are a batch, or the transform draws from a continuous range; the error names that part.
+
+    Example:
+        >>> from torchvision.transforms import v2
+        >>> from segaug import Grid, Segment, Tokenize
+        >>> image = torch.arange(64, dtype=torch.uint8).repeat(3, 64, 1)
+        >>> tokens = Tokenize(background=False)(Segment(Grid(1, 3))(image))
+        >>> flip = v2.RandomHorizontalFlip()
+        >>> for picture in combinations(flip, tokens):
+        ...     print((picture.patches[:, 0, 0, 0] > picture.patches[:, 0, 0, -1]).int().tolist(), end=" ")
+        [0, 0, 0] [0, 0, 1] [0, 1, 0] [0, 1, 1] [1, 0, 0] [1, 0, 1] [1, 1, 0] [1, 1, 1]
+        >>> count_combinations(flip, tokens)
+        8
+    """
+    per_segment, outcomes, active = _prepare(transform, tokens)
+    # Not a generator from its first line on, so that errors come here and not at the first step.
+    return _go_through(per_segment, tokens, outcomes, active)
+
+
+def count_combinations(transform: Any, tokens: SegmentTokens) -> int:
+    """Count what :func:`combinations` goes through.
+
+    Args:
+        transform: As there.
+        tokens: As there.
+
+    Returns:
+        The number, which may have more digits than a float holds.
+
+    Raises:
+        TypeError: As there.
+        ValueError: As there.
+    """
+    _, outcomes, active = _prepare(transform, tokens)
+    return len(outcomes) ** len(active)
+
+
+def _prepare(transform: Any, tokens: SegmentTokens) -> tuple[PerSegment, list[Params], list[int]]:
+    """The transform, its outcomes for one segment, and which slots of ``tokens`` it changes."""
+    if not isinstance(tokens, SegmentTokens):
+        raise TypeError(f"tokens must be SegmentTokens, got {describe(tokens)}")
+    if tokens.labels.ndim != 1:
+        raise ValueError(f"tokens must be of one image, labels (N,), got labels {tuple(tokens.labels.shape)}")
+    per_segment = transform if isinstance(transform, PerSegment) else PerSegment(transform)
+    active = tokens.labels >= 0 if per_segment.background else tokens.labels > 0
+    return per_segment, _distinct(per_segment, tokens), active.nonzero().squeeze(1).tolist()
+
+
+def _distinct(per_segment: PerSegment, tokens: SegmentTokens) -> list[Params]:
+    """Outcomes for one segment that differ, tried on a patch without symmetries; the unchanged one first."""
+    channels, height, width = shape = tokens.patches.shape[-3:]
+    outcomes = per_segment._plan.outcomes((channels, height, width))
+    noise = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    full = 255 if tokens.patches.dtype == torch.uint8 else 1
+    patch = (noise * full).to(tokens.patches.dtype)
+    found: dict[bytes, Params] = {}
+    for outcome in outcomes:
+        segment = Segments(patch[None], torch.full_like(patch[:1], full), lambda _: ["a probe"], torch.zeros(1).long())
+        layers = per_segment._plan.apply(segment, outcome)
+        found.setdefault(b"".join(_bytes(layer) for layer in layers), outcome)
+    unchanged = _bytes(patch) + _bytes(torch.full_like(patch[0], full))
+    first = [found.pop(unchanged)] if unchanged in found else []
+    return first + list(found.values())
+
+
+def _bytes(layer: torch.Tensor) -> bytes:
+    return layer.contiguous().view(torch.uint8).numpy().tobytes()
+
+
+def _go_through(
+    per_segment: PerSegment, tokens: SegmentTokens, outcomes: list[Params], active: list[int]
+) -> Iterator[SegmentTokens]:
+    # One row per outcome, to be picked for each segment.
+    table = pytree.tree_map(lambda *rows: None if rows[0] is None else torch.cat(rows), *outcomes)
+    code = torch.zeros(tokens.num_tokens, dtype=torch.int64)
+    places = torch.tensor(active, dtype=torch.int64)
+    for picked in itertools.product(range(len(outcomes)), repeat=len(active)):
+        code[places] = torch.tensor(picked, dtype=torch.int64)
+        params = pytree.tree_map(lambda rows: None if rows is None else rows[code], table)
+        yield run_on_tokens(per_segment._plan, tokens, params, per_segment.background)
