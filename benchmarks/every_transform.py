@@ -16,8 +16,8 @@ from skimage import data
 from torchvision.transforms import v2
 
 from segaug import Grid, PerSegment, Segment, Tokenize
-from segaug.transforms._refused import REFUSED
-from segaug.transforms._samples import SAMPLES, torchvision_classes
+from segaug.transforms._engine._refused import REFUSED
+from segaug.transforms._engine._samples import SAMPLES, torchvision_classes
 
 FIGURES = Path(__file__).parents[1] / "docs" / "data" / "every_transform.csv"
 # They take floats only.

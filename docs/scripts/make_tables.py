@@ -16,7 +16,7 @@ from pathlib import Path
 
 from segaug import PerSegment
 from segaug.adapters import Support, albumentations_support, kornia_support
-from segaug.transforms._samples import SAMPLES, torchvision_classes
+from segaug.transforms._engine._samples import SAMPLES, torchvision_classes
 
 DOCS = Path(__file__).parents[1]
 FIGURES = DOCS / "data" / "every_transform.csv"

@@ -16,8 +16,8 @@ from segaug.adapters._albumentations_rules import support
 from segaug.functional import premultiply
 from segaug.functional._alpha import fill_outside
 from segaug.functional._dtype import to_dtype
-from segaug.transforms._lowering import Draw, Params
-from segaug.transforms._nodes import Node, Segments, Shape
+from segaug.transforms._engine._lowering import Draw, Params
+from segaug.transforms._engine._nodes import Node, Segments, Shape
 
 __all__ = ["AlbumentationsNode", "plan", "support"]
 

@@ -22,12 +22,12 @@ from segaug.adapters._kornia_rules import support
 from segaug.adapters._picked import Picked
 from segaug.functional import premultiply
 from segaug.functional._alpha import fill_outside
-from segaug.transforms._containers import Choice, Gated, Sequence
-from segaug.transforms._interface import Interface
-from segaug.transforms._lowering import Draw, Params
-from segaug.transforms._nodes import Node, Segments, Shape, own_stream
-from segaug.transforms._plan import make_plan
-from segaug.transforms._v1 import as_v2
+from segaug.transforms._engine._containers import Choice, Gated, Sequence
+from segaug.transforms._engine._interface import Interface
+from segaug.transforms._engine._lowering import Draw, Params
+from segaug.transforms._engine._nodes import Node, Segments, Shape, own_stream
+from segaug.transforms._engine._plan import make_plan
+from segaug.transforms._engine._v1 import as_v2
 
 __all__ = ["KorniaLeaf", "plan", "support"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from segaug.transforms._lowering import Draw, Params
-from segaug.transforms._nodes import Node, Segments, Shape, put_back
+from segaug.transforms._engine._lowering import Draw, Params
+from segaug.transforms._engine._nodes import Node, Segments, Shape, put_back
 
 __all__ = ["Picked"]
 

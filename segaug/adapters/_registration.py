@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 from segaug._optional import require
-from segaug.transforms._adapters import register_adapter
-from segaug.transforms._nodes import Node
+from segaug.transforms._engine._adapters import register_adapter
+from segaug.transforms._engine._nodes import Node
 
 __all__ = ["Support", "albumentations_support", "kornia_support"]
 

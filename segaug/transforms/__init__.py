@@ -2,7 +2,7 @@
 
 from segaug.transforms._background_swap import BackgroundSwap
 from segaug.transforms._combinations import combinations, count_combinations
-from segaug.transforms._lowering import ColorLowering, Draw, Lowering, register_lowering
+from segaug.transforms._engine._lowering import ColorLowering, Draw, Lowering, register_lowering
 from segaug.transforms._per_segment import PerSegment
 from segaug.transforms._position_jitter import PositionJitter
 from segaug.transforms._random_mirror import RandomMirror

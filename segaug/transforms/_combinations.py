@@ -9,9 +9,9 @@ from torch.utils import _pytree as pytree
 
 from segaug._checks import describe
 from segaug.structures import SegmentTokens
-from segaug.transforms._lowering import Params
-from segaug.transforms._nodes import Segments
-from segaug.transforms._on_tokens import run_on_tokens
+from segaug.transforms._engine._lowering import Params
+from segaug.transforms._engine._nodes import Segments
+from segaug.transforms._engine._on_tokens import run_on_tokens
 from segaug.transforms._per_segment import PerSegment
 
 __all__ = ["combinations", "count_combinations"]

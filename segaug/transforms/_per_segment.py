@@ -7,21 +7,21 @@ import torch
 
 from segaug._checks import check_choice, check_flag, check_generator, check_probability, describe
 from segaug.structures import SegmentedImage, SegmentTokens
-from segaug.transforms import _lowerings as _lowerings  # registers torchvision's transforms
 from segaug.transforms._base import SegmentTransform
-from segaug.transforms._containers import Gated
-from segaug.transforms._detection import find_detection
-from segaug.transforms._interface import Interface
-from segaug.transforms._loop import has_callable
-from segaug.transforms._lowering import Draw, Params
-from segaug.transforms._nodes import LIVE as _LIVE
-from segaug.transforms._nodes import Looped
-from segaug.transforms._on_tokens import run_on_tokens
-from segaug.transforms._picture import Picture, draw_for_picture, run_on_picture
-from segaug.transforms._picture_rules import check_in_picture
-from segaug.transforms._plan import make_plan
-from segaug.transforms._refused import check_allowed
-from segaug.transforms._v1 import as_v2
+from segaug.transforms._engine import _lowerings as _lowerings  # registers torchvision's transforms
+from segaug.transforms._engine._containers import Gated
+from segaug.transforms._engine._detection import find_detection
+from segaug.transforms._engine._interface import Interface
+from segaug.transforms._engine._loop import has_callable
+from segaug.transforms._engine._lowering import Draw, Params
+from segaug.transforms._engine._nodes import LIVE as _LIVE
+from segaug.transforms._engine._nodes import Looped
+from segaug.transforms._engine._on_tokens import run_on_tokens
+from segaug.transforms._engine._picture import Picture, draw_for_picture, run_on_picture
+from segaug.transforms._engine._picture_rules import check_in_picture
+from segaug.transforms._engine._plan import make_plan
+from segaug.transforms._engine._refused import check_allowed
+from segaug.transforms._engine._v1 import as_v2
 
 __all__ = ["PerSegment"]
 

@@ -9,7 +9,7 @@ from segaug._checks import check_generator, describe
 from segaug.functional import match_tokens
 from segaug.structures import SegmentTokens
 from segaug.transforms._base import SegmentTransform
-from segaug.transforms._nodes import own_stream
+from segaug.transforms._engine._nodes import own_stream
 
 __all__ = ["TwoViews", "Views"]
 

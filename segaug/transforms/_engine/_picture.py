@@ -13,11 +13,11 @@ from segaug.functional import composite_segments, fill_holes, paint_order, segme
 from segaug.functional._color import PictureColors
 from segaug.functional._labels import find_runs, number_runs, spread_runs
 from segaug.structures import SegmentedImage, SegmentMap
-from segaug.transforms._containers import Choice, Gated, Sequence
-from segaug.transforms._lowering import Draw, Params
-from segaug.transforms._nodes import Node, Segments, Shape, describe_shape
-from segaug.transforms._patches import Frame, compare_patches, cut_patch, lay_patch
-from segaug.transforms._picture_rules import keeps_places
+from segaug.transforms._engine._containers import Choice, Gated, Sequence
+from segaug.transforms._engine._lowering import Draw, Params
+from segaug.transforms._engine._nodes import Node, Segments, Shape, describe_shape
+from segaug.transforms._engine._patches import Frame, compare_patches, cut_patch, lay_patch
+from segaug.transforms._engine._picture_rules import keeps_places
 from segaug.transforms._random import bernoulli
 
 __all__ = ["Picture", "draw_for_picture", "run_on_picture"]

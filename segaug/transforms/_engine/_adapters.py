@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from segaug.transforms._adapted import Adapted
-from segaug.transforms._lowering import Draw
-from segaug.transforms._nodes import Node, Segments
+from segaug.transforms._engine._adapted import Adapted
+from segaug.transforms._engine._lowering import Draw
+from segaug.transforms._engine._nodes import Node, Segments
 
 __all__ = ["adapt", "register_adapter"]
 

@@ -7,8 +7,8 @@ from torch.nn.functional import pad
 from torchvision.transforms import v2
 
 from segaug.functional import adjust_sharpness, gaussian_blur
-from segaug.transforms._lowering import Draw, Lowering, Params, register_lowering
-from segaug.transforms._lowerings._gate import GatedLowering
+from segaug.transforms._engine._lowering import Draw, Lowering, Params, register_lowering
+from segaug.transforms._engine._lowerings._gate import GatedLowering
 from segaug.transforms._random import uniform
 
 __all__: list[str] = []

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from segaug.functional._color import PictureColors
-from segaug.transforms._lowering import Draw, Params
-from segaug.transforms._nodes import Node, Segments, Shape, put_back
+from segaug.transforms._engine._lowering import Draw, Params
+from segaug.transforms._engine._nodes import Node, Segments, Shape, put_back
 from segaug.transforms._random import bernoulli, choices, permutations
 
 __all__ = ["Choice", "Gated", "Order", "Sequence"]

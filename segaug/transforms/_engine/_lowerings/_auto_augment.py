@@ -7,9 +7,9 @@ import torch
 from torchvision.transforms import v2
 
 from segaug.functional._alpha import fill_outside, premultiply
-from segaug.transforms._lowering import Draw, Params, register_lowering
-from segaug.transforms._lowerings._operations import IDENTITY, NAMES, apply_operations
-from segaug.transforms._lowerings._warps import Warp
+from segaug.transforms._engine._lowering import Draw, Params, register_lowering
+from segaug.transforms._engine._lowerings._operations import IDENTITY, NAMES, apply_operations
+from segaug.transforms._engine._lowerings._warps import Warp
 from segaug.transforms._random import bernoulli, dirichlet, integers
 
 __all__: list[str] = []

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torchvision.transforms import v2
 
-from segaug.transforms._adapters import adapt
+from segaug.transforms._engine._adapters import adapt
 
 __all__ = ["as_v2"]
 

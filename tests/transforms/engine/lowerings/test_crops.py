@@ -6,7 +6,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
 from segaug import PerSegment
-from segaug.transforms._lowering import find_lowering
+from segaug.transforms._engine._lowering import find_lowering
 
 MODES = ["constant", "edge", "reflect", "symmetric"]
 EXACT = [

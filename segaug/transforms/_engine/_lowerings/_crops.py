@@ -8,8 +8,8 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F
 
 from segaug.functional import crop, resized_crop
-from segaug.transforms._lowering import Draw, Lowering, Params, register_lowering
-from segaug.transforms._lowerings._layers import on_layers
+from segaug.transforms._engine._lowering import Draw, Lowering, Params, register_lowering
+from segaug.transforms._engine._lowerings._layers import on_layers
 from segaug.transforms._random import integers, uniform
 
 __all__: list[str] = []

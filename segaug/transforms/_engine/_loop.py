@@ -21,9 +21,9 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from segaug._checks import describe
-from segaug.transforms._adapted import Adapted
-from segaug.transforms._interface import Interface
-from segaug.transforms._segment_patch import Coverage, SegmentPatch, StraightPatch, covered, filled, split
+from segaug.transforms._engine._adapted import Adapted
+from segaug.transforms._engine._interface import Interface
+from segaug.transforms._engine._segment_patch import Coverage, SegmentPatch, StraightPatch, covered, filled, split
 
 __all__ = ["apply_to_segment", "describe_transform", "has_callable", "loop_over_segments"]
 

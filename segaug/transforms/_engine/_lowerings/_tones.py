@@ -7,8 +7,8 @@ from torchvision.transforms import v2
 
 from segaug.functional._color import Colors
 from segaug.functional._tone import autocontrast, equalize, invert, posterize, solarize
-from segaug.transforms._lowering import register_lowering
-from segaug.transforms._lowerings._gate import GatedColorLowering
+from segaug.transforms._engine._lowering import register_lowering
+from segaug.transforms._engine._lowerings._gate import GatedColorLowering
 
 __all__: list[str] = []
 

@@ -6,10 +6,10 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from segaug.transforms._adapted import Adapted
-from segaug.transforms._containers import Choice, Gated, Order, Sequence
-from segaug.transforms._interface import Interface
-from segaug.transforms._nodes import Batched, Looped, Node
+from segaug.transforms._engine._adapted import Adapted
+from segaug.transforms._engine._containers import Choice, Gated, Order, Sequence
+from segaug.transforms._engine._interface import Interface
+from segaug.transforms._engine._nodes import Batched, Looped, Node
 
 __all__ = ["check_in_picture", "keeps_places"]
 

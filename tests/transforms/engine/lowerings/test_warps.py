@@ -10,8 +10,8 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional as F
 
 from segaug import PerSegment
-from segaug.transforms._lowering import Draw, find_lowering
-from segaug.transforms._lowerings._warps import _blur_matrix
+from segaug.transforms._engine._lowering import Draw, find_lowering
+from segaug.transforms._engine._lowerings._warps import _blur_matrix
 
 BILINEAR = InterpolationMode.BILINEAR
 WARPS = [

@@ -1,6 +1,6 @@
 """Batched kernels for torchvision's transforms, one module per family; importing it registers them."""
 
-from segaug.transforms._lowerings import (
+from segaug.transforms._engine._lowerings import (
     _auto_augment,
     _colors,
     _crops,

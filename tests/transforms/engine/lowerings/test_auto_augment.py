@@ -7,7 +7,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from segaug import PerSegment
-from segaug.transforms._lowerings._operations import NAMES
+from segaug.transforms._engine._lowerings._operations import NAMES
 
 CHAINS = {
     "rand": v2.RandAugment(),

@@ -7,7 +7,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from segaug.functional._dtype import to_dtype
-from segaug.transforms._lowering import Lowering, Params, register_lowering
+from segaug.transforms._engine._lowering import Lowering, Params, register_lowering
 
 __all__: list[str] = []
 

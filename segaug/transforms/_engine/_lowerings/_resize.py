@@ -6,8 +6,8 @@ import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from segaug.transforms._lowering import Lowering, Params, register_lowering
-from segaug.transforms._lowerings._layers import on_layers
+from segaug.transforms._engine._lowering import Lowering, Params, register_lowering
+from segaug.transforms._engine._lowerings._layers import on_layers
 
 __all__: list[str] = []
 

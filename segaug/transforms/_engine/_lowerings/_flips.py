@@ -6,8 +6,8 @@ import torch
 from torchvision.transforms import v2
 
 from segaug.functional import horizontal_flip, vertical_flip
-from segaug.transforms._lowering import Params, register_lowering
-from segaug.transforms._lowerings._gate import GatedLowering
+from segaug.transforms._engine._lowering import Params, register_lowering
+from segaug.transforms._engine._lowerings._gate import GatedLowering
 
 __all__: list[str] = []
 

@@ -8,8 +8,8 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from segaug import PerSegment, SegmentedImage, SegmentMap
-from segaug.transforms._interface import Interface
-from segaug.transforms._loop import apply_to_segment
+from segaug.transforms._engine._interface import Interface
+from segaug.transforms._engine._loop import apply_to_segment
 
 CASES = 200
 

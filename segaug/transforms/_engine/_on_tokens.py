@@ -5,8 +5,8 @@ from torchvision import tv_tensors
 
 from segaug._checks import check_unit_range
 from segaug.structures import SegmentTokens
-from segaug.transforms._lowering import Params
-from segaug.transforms._nodes import Node, Segments, put_back
+from segaug.transforms._engine._lowering import Params
+from segaug.transforms._engine._nodes import Node, Segments, put_back
 
 __all__ = ["run_on_tokens"]
 

@@ -7,9 +7,9 @@ from torchvision.transforms import v2
 
 from segaug.functional import premultiply
 from segaug.functional._noise import seeded_normal
-from segaug.transforms._lowering import Draw, Params, register_lowering
-from segaug.transforms._lowerings._gate import GatedLowering
-from segaug.transforms._lowerings._noise import draw_seeds
+from segaug.transforms._engine._lowering import Draw, Params, register_lowering
+from segaug.transforms._engine._lowerings._gate import GatedLowering
+from segaug.transforms._engine._lowerings._noise import draw_seeds
 from segaug.transforms._random import uniform
 
 __all__: list[str] = []

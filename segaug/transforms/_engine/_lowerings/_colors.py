@@ -22,8 +22,8 @@ from segaug.functional._color import (
     saturate,
     shift_hue,
 )
-from segaug.transforms._lowering import ColorLowering, Draw, Params, register_lowering
-from segaug.transforms._lowerings._gate import GatedColorLowering
+from segaug.transforms._engine._lowering import ColorLowering, Draw, Params, register_lowering
+from segaug.transforms._engine._lowerings._gate import GatedColorLowering
 from segaug.transforms._random import bernoulli, permutations, uniform
 
 __all__: list[str] = []

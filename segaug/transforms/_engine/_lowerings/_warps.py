@@ -10,8 +10,8 @@ from torchvision.transforms import InterpolationMode, v2
 
 from segaug.functional import affine, elastic, perspective, rotate
 from segaug.functional._grid import perspective_coefficients
-from segaug.transforms._lowering import Draw, Lowering, Params, register_lowering
-from segaug.transforms._lowerings._layers import on_layers
+from segaug.transforms._engine._lowering import Draw, Lowering, Params, register_lowering
+from segaug.transforms._engine._lowerings._layers import on_layers
 from segaug.transforms._random import bernoulli, integers, uniform
 
 __all__ = ["Warp"]

@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torchvision.transforms import v2
 
-from segaug.transforms._adapted import Adapted
-from segaug.transforms._containers import Choice, Gated, Order, Sequence
-from segaug.transforms._interface import Interface
-from segaug.transforms._lowering import find_lowering
-from segaug.transforms._nodes import Batched, Looped, Node
+from segaug.transforms._engine._adapted import Adapted
+from segaug.transforms._engine._containers import Choice, Gated, Order, Sequence
+from segaug.transforms._engine._interface import Interface
+from segaug.transforms._engine._lowering import find_lowering
+from segaug.transforms._engine._nodes import Batched, Looped, Node
 
 __all__ = ["make_plan"]
 

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from segaug.functional._color import PictureColors
-from segaug.transforms._interface import Interface
-from segaug.transforms._loop import describe_transform, loop_over_segments
-from segaug.transforms._lowering import ColorLowering, Draw, Lowering, Params
+from segaug.transforms._engine._interface import Interface
+from segaug.transforms._engine._loop import describe_transform, loop_over_segments
+from segaug.transforms._engine._lowering import ColorLowering, Draw, Lowering, Params
 
 __all__ = ["LIVE", "Batched", "Looped", "Node", "Segments", "Shape", "describe_shape", "own_stream", "put_back"]
 

@@ -15,7 +15,7 @@ from segaug.functional import mask_boxes, segment_areas, segment_boxes
 from segaug.functional._labels import find_runs, number_runs
 from segaug.structures import SegmentedImage, SegmentMap, SegmentTokens
 from segaug.structures._segment_map import check_masks
-from segaug.transforms._picture import Picture
+from segaug.transforms._engine._picture import Picture
 
 __all__ = ["Detection", "find_detection"]
 
