@@ -42,24 +42,34 @@ def support() -> list[tuple[str, str, str]]:
 
 
 def torchvision_table() -> list[str]:
-    """The table, with the times."""
+    """A table for each way that transforms run, the batched ones with their times."""
     with FIGURES.open(newline="", encoding="utf-8") as file:
         figures = {row["class"]: row for row in csv.DictReader(file)}
-    rows = []
-    for name, how, why in support():
-        figure = figures.get(name) if how == "batched" else None
-        times = ["", "", ""]
-        if figure is not None:
-            spread = f"{figure['ratio']} ({figure['ratio_low']} .. {figure['ratio_high']})"
-            times = [figure["batched_ms"], figure["loop_ms"], spread]
-        rows.append([f"`{name}`", how, why, *times])
+    rows = support()
+    times = [
+        [
+            f"`{name}`",
+            found["batched_ms"],
+            found["loop_ms"],
+            found["ratio"],
+            f"{found['ratio_low']} .. {found['ratio_high']}",
+        ]
+        for name, how, _ in rows
+        if how == "batched" and (found := figures.get(name)) is not None
+    ]
     ratios = [float(row["ratio"]) for row in figures.values()]
-    batched = sum(how == "batched" for _, how, _ in support())
-    said = (
-        f"{batched} classes are batched. Of their times faster the median is {statistics.median(ratios):.1f}, the least "
-        f"{min(ratios):.1f}."
-    )
-    return [said, "", *table(["class", "", "why", "batched, ms", "loop, ms", "times faster"], rows)]
+    lines = [
+        "## Batched",
+        "",
+        f"{sum(how == 'batched' for _, how, _ in rows)} classes. Of their times faster the median is "
+        f"{statistics.median(ratios):.1f}, the least {min(ratios):.1f}.",
+        "",
+        *table(["class", "batched, ms", "loop, ms", "times faster", "quartiles"], times),
+    ]
+    for title, kind in (("Looped", "looped"), ("Refused", "refused")):
+        reasons = [[f"`{name}`", why] for name, how, why in rows if how == kind]
+        lines += ["", f"## {title}", "", *table(["class", "why"], reasons)]
+    return lines
 
 
 def other_table(rows: Iterable[Support]) -> list[str]:

@@ -21,8 +21,14 @@ def script():
 
 def rows_of(page, package):
     made = page.split(f"<!-- {package}: made by a script -->")[1].split(f"<!-- {package}: end -->")[0]
-    cells = [line.strip("| ").split(" | ") for line in made.splitlines() if line.startswith("| `")]
-    return {row[0].strip("`"): row[1] for row in cells}
+    rows, title = {}, ""
+    for line in made.splitlines():
+        if line.startswith("## "):
+            title = line[3:].lower()
+        elif line.startswith("| `"):
+            cells = line.strip("| ").split(" | ")
+            rows[cells[0].strip("`")] = title or cells[1]
+    return rows
 
 
 @pytest.mark.parametrize("package", ["torchvision", "kornia", "albumentations"])

@@ -16,6 +16,17 @@ __all__ = ["make_plan"]
 # Odd sizes, of which a transform that sets the size keeps at most one.
 _PROBES = ((3, 31, 17), (3, 16, 16))
 
+_OWN_SIZE = "each segment comes out in a size of its own, which pictures take and tokens do not"
+# Why there is no batched kernel, where there is more to say.
+_LOOPED = {
+    v2.JPEG: "it is coded picture by picture",
+    v2.Lambda: "it is a callable",
+    v2.RandomResize: _OWN_SIZE,
+    v2.RandomShortestSize: _OWN_SIZE,
+    v2.RandomZoomOut: _OWN_SIZE,
+    v2.ScaleJitter: _OWN_SIZE,
+}
+
 
 def make_plan(transform: Any, interface: Interface) -> Node:
     """Decide how each part runs."""
@@ -41,6 +52,6 @@ def make_plan(transform: Any, interface: Interface) -> Node:
         return transform.node
     lowering = find_lowering(transform)
     if lowering is None:
-        return Looped(transform, "no batched kernel for it", interface)
+        return Looped(transform, _LOOPED.get(kind, "no batched kernel for it"), interface)
     reason = lowering.why_not(transform)
     return Batched(transform, lowering) if reason is None else Looped(transform, reason, interface)
