@@ -3,9 +3,9 @@
     uv run --extra train examples/train_detector.py
     uv run --extra train examples/train_detector.py --data FOLDER --steps 200
 
-FOLDER holds instances/images/{train,val}/*.jpg, instances/panoptic/{train,val}/*.png and instances/panoptic_{train,val}.json,
-in COCO's panoptic format. Every object is flipped and recoloured by its own draw, where it stands; masks, boxes and labels
-follow. The last line printed is one JSON object.
+FOLDER holds images/{train,val}/*.jpg, panoptic/{train,val}/*.png and panoptic_{train,val}.json, in COCO's panoptic format,
+itself or in a folder "instances". Every object is flipped and recoloured by its own draw, where it stands; masks, boxes and
+labels follow. The last line printed is one JSON object.
 """
 
 import argparse
@@ -33,7 +33,7 @@ class Photos(Dataset[Sample]):
     """COCO photos with the true masks of their things."""
 
     def __init__(self, folder: Path, split: str) -> None:
-        root = folder / "instances"
+        root = folder / "instances" if (folder / "instances").is_dir() else folder
         listed = json.loads((root / f"panoptic_{split}.json").read_text(encoding="utf-8"))
         things = [kind["id"] for kind in listed["categories"] if kind["isthing"]]
         # Class 0 is the detectors' background.
@@ -108,7 +108,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--data", type=Path, metavar="FOLDER", help="default: drawn scenes")
     add("--split", default="train", help="which photos, default: %(default)s")
     add("--model", choices=MODELS, default=MODELS[0], help="default: %(default)s")
-    add("--fill", choices=("mean", "inpaint", "keep"), default="mean", help="default: %(default)s")
+    add(
+        "--fill",
+        choices=("mean", "inpaint", "keep"),
+        default="mean",
+        help="what stands where an object was, default: %(default)s; inpaint needs segaug[inpaint]",
+    )
     add("--steps", type=int, default=15, help="default: %(default)s")
     add("--batch-size", type=int, default=2, help="default: %(default)s")
     add("--lr", type=float, default=0.005, help="default: %(default)s")

@@ -13,6 +13,7 @@ import torch
 from segaug._checks import SUPPORTED_CHANNELS, describe
 from segaug.adapters import _albumentations_rules as rules
 from segaug.adapters._albumentations_rules import support
+from segaug.adapters._room import run_with_room
 from segaug.functional import premultiply
 from segaug.functional._alpha import fill_outside
 from segaug.functional._dtype import to_dtype
@@ -44,9 +45,12 @@ def plan(transform: Any) -> Node | None:
         if hasattr(step, "interpolation") and hasattr(step, "mask_interpolation"):
             # Coverage is no mask of labels: it is resampled as the picture is.
             step.mask_interpolation = step.interpolation
+        if getattr(step, "area_for_downscale", None) == "image":
+            step.area_for_downscale = "image_mask"
     for step in framed:
         step.fill_mask = 0
-    return AlbumentationsNode(own, type(transform).__name__, tuple(map(_Stream, steps)), framed)
+    moves = any(rules.may_move(step) for step in steps)
+    return AlbumentationsNode(own, type(transform).__name__, tuple(map(_Stream, steps)), framed, moves)
 
 
 class _Stream:
@@ -74,6 +78,7 @@ class AlbumentationsNode(Node):
     name: str
     streams: tuple[_Stream, ...]
     framed: tuple[Any, ...]  # those that fill in what no pixel comes to
+    moves: bool
     _sizes: dict[Shape, Shape] = field(default_factory=dict)
 
     def make_params(self, draw: Draw) -> Params:
@@ -96,14 +101,20 @@ class AlbumentationsNode(Node):
             except Exception:
                 continue
         # Too small for it, say; the real thing says so. If it sets the size, no size that any other has.
-        moves = any(isinstance(step, A.DualTransform) for step in rules.all_steps(self.transform))
-        return (channels, 0, 0) if moves else shape
+        return (channels, 0, 0) if self.moves else shape
 
     def apply(self, segments: Segments, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
         patches, alpha = segments.patches, segments.alpha
         if not len(segments.index):
             shape = self.output_shape((patches.shape[-3], patches.shape[-2], patches.shape[-1]))
             return patches.new_zeros((0, *shape)), alpha.new_zeros((0, *shape[1:]))
+        if segments.in_picture and not self.moves:
+            return run_with_room(lambda image, cover: self._run(segments, image, cover, params), patches, alpha)
+        return self._run(segments, patches, alpha, params)
+
+    def _run(
+        self, segments: Segments, patches: torch.Tensor, alpha: torch.Tensor, params: Params
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         dtype, device = patches.dtype, patches.device
         kind = torch.uint8 if dtype == torch.uint8 else torch.float32
         filled = fill_outside(patches, alpha)

@@ -7,7 +7,7 @@ import albumentations as A
 from albumentations.augmentations.dropout.transforms import BaseDropout
 from albumentations.core.composition import BaseCompose
 
-__all__ = ["all_steps", "check", "fills_the_frame", "is_ours", "support", "why_not"]
+__all__ = ["all_steps", "check", "fills_the_frame", "is_ours", "may_move", "support", "why_not"]
 
 _BASES = (A.BasicTransform, A.DualTransform, A.ImageOnlyTransform, A.Transform3D, A.BaseCompose)
 _PICTURES = "it needs other pictures beside the one that it changes"
@@ -81,6 +81,11 @@ def check(transform: Any) -> None:
         moving = [type(inner).__name__ for inner in all_steps(step) if isinstance(inner, A.DualTransform)]
         if isinstance(step, A.SelectiveChannelTransform) and moving:
             raise ValueError(f"{name} must hold image-only transforms, got {moving[0]}: coverage would stay behind")
+
+
+def may_move(step: Any) -> bool:
+    """Whether it may move pixels, or coverage; a container does what those inside it do."""
+    return not isinstance(step, A.ImageOnlyTransform | BaseCompose)
 
 
 def fills_the_frame(step: Any) -> bool:

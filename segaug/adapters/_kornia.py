@@ -6,7 +6,7 @@ draws for a batch are drawn for each segment.
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import kornia.augmentation as K
@@ -20,6 +20,7 @@ from segaug._checks import check_unit_range
 from segaug.adapters import _kornia_rules as rules
 from segaug.adapters._kornia_rules import support
 from segaug.adapters._picked import Picked
+from segaug.adapters._room import run_with_room
 from segaug.functional import premultiply
 from segaug.functional._alpha import fill_outside
 from segaug.transforms._engine._containers import Choice, Gated, Sequence
@@ -144,29 +145,33 @@ class KorniaLeaf(Node):
         device = _CPU if draw.generator is None else draw.generator.device
         seed = int(torch.randint(2**63 - 1, (), generator=draw.generator, device=device))
         state = torch.Generator().manual_seed(seed).get_state()
-        shape = (draw.channels + self.moves, draw.height, draw.width)
-        if not draw.count:
+        return self._draw(state, draw.count, (draw.channels + self.moves, draw.height, draw.width))
+
+    def _draw(self, state: torch.Tensor, count: int, shape: Shape) -> Params:
+        if not count:
             return {"state": state, "count": 0, "rows": {}, "whole": {}}
         try:
             with own_stream(state, _CPU), torch.no_grad():
-                params = self.sample((draw.count, *shape))
-                if shape not in self._rows:
-                    self._rows[shape] = self._find_rows(shape)
+                params = self.sample((count, *shape))
                 if isinstance(self.augmentation, rules.JITTERS):
-                    params["order"] = torch.rand((draw.count, 4), dtype=torch.float64).argsort(-1)
+                    params["order"] = torch.rand((count, 4), dtype=torch.float64).argsort(-1)
+            if shape not in self._rows:
+                self._rows[shape] = self._find_rows(shape)
         except Exception as error:
             error.add_note(f"raised by {self.name} of kornia, drawing for segments of {shape[1]} x {shape[2]} pixels")
             raise
         rows = {key for key in params if key in self._rows[shape] or key == "order"}
         return {
             "state": state,
-            "count": draw.count,
+            "count": count,
             "rows": {key: params[key] for key in rows},
             "whole": {key: value for key, value in params.items() if key not in rows},
         }
 
     def _find_rows(self, shape: Shape) -> set[str]:
-        few, more = self.sample((2, *shape)), self.sample((3, *shape))
+        # Aside, as this is done once and must not move any stream.
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            few, more = self.sample((2, *shape)), self.sample((3, *shape))
         return {
             key for key, value in few.items() if value.ndim and value.shape[:1] == (2,) and more[key].shape[:1] == (3,)
         }
@@ -198,10 +203,25 @@ class KorniaLeaf(Node):
             )
         check_unit_range("patches", patches)
         index = segments.index.cpu()
-        params = {**params, "rows": {key: value[index] for key, value in params["rows"].items()}, "index": index}
-        try:
+        change = self._move if self.moves else self._recolor
+
+        def run(patches: torch.Tensor, alpha: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            own = params
+            if alpha.shape != segments.alpha.shape:
+                # With room around it: drawn for that.
+                own = self._draw(params["state"], params["count"], (patches.shape[-3], *alpha.shape[-2:]))
+            own = {**own, "rows": {key: value[index] for key, value in own["rows"].items()}, "index": index}
             with own_stream(params["state"], patches.device):
-                return self._move(patches, alpha, params) if self.moves else self._recolor(patches, alpha, params)
+                return change(patches, alpha, own)
+
+        try:
+            if segments.in_picture and not self.moves:
+                return run_with_room(run, patches, alpha)
+            if segments.in_picture and isinstance(self.augmentation, K.RandomJigsaw):
+                patches, alpha = _fit_grid(self.augmentation.flags["grid"], patches, alpha)
+                # Nothing is drawn for a size.
+                segments = replace(segments, patches=patches, alpha=alpha)
+            return run(patches, alpha)
         except Exception as error:
             first = segments.names(segments.index[:1])[0]
             error.add_note(f"raised by {self.name} of kornia on {len(index)} segments at once, the first {first}")
@@ -281,6 +301,13 @@ class KorniaLeaf(Node):
 
     def outcomes(self, shape: Shape) -> list[Params]:
         raise ValueError(f"transform must have finitely many outcomes that are known, {self.name} of kornia has not")
+
+
+def _fit_grid(grid: tuple[int, int], *layers: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Put room without coverage around layers (..., H, W), so that a grid of (rows, columns) divides them."""
+    below, beside = (-side % parts for side, parts in zip(layers[0].shape[-2:], grid, strict=True))
+    frame = [beside // 2, beside - beside // 2, below // 2, below - below // 2]
+    return tuple(torch.nn.functional.pad(layer, frame) for layer in layers)
 
 
 def _repeat_own(filled: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:

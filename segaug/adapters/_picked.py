@@ -53,8 +53,8 @@ class Picked(Node):
             picks = torch.where((number > sum(self.weights)) | (number > self._eligible), any_of, picks)
         return picks.masked_fill(torch.arange(self.most, device=device) >= number, -1)
 
-    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape:
-        return max({child.output_shape(shape, in_picture) for child in self.children}, default=shape)
+    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape | None:
+        return shape if all(child.output_shape(shape, in_picture) == shape for child in self.children) else None
 
     def apply(self, segments: Segments, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
         picks = params["picks"].to(segments.index.device)[segments.index]

@@ -63,12 +63,21 @@ class SeededDataset(Dataset[Any]):
 
 
 def _parts(transform: Any) -> Iterator[Any]:
-    """Walk through a transform and those inside it; torchvision's containers keep theirs in a list."""
-    yield transform
-    children = transform.children() if isinstance(transform, torch.nn.Module) else ()
-    inside = getattr(transform, "transforms", ())
-    for child in (*children, *(inside if isinstance(inside, list | tuple) else ())):
-        yield from _parts(child)
+    """Walk through a transform and all that it holds, in modules and attributes, lists, tuples and dicts."""
+    seen: set[int] = set()
+    stack = [transform]
+    while stack:
+        part = stack.pop()
+        if id(part) in seen or isinstance(part, torch.Tensor | torch.Generator | type):
+            continue
+        seen.add(id(part))
+        if isinstance(part, list | tuple | set):
+            stack.extend(part)
+        elif isinstance(part, dict):
+            stack.extend(part.values())
+        elif callable(part):
+            yield part
+            stack.extend(getattr(part, "__dict__", {}).values())
 
 
 def seeded(dataset: Any, transform: Callable[[Any], Any], seed: int) -> SeededDataset:

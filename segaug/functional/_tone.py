@@ -51,7 +51,8 @@ def equalize(colors: Colors) -> torch.Tensor:
 
     By that rule a segment stays as it is unless 255 of its pixels are darker than its brightest level.
     """
-    levels = (colors.values if colors.levels else colors.values * 255.999).long()
+    # Half precision rounds 255.999 up.
+    levels = (colors.values if colors.levels else (colors.values * 255.999).clamp_(max=255.0)).long()
     counts = colors.histogram(levels)
     below = counts.cumsum(-1, dtype=torch.int32)
     total = below[..., -1:]

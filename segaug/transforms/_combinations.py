@@ -16,6 +16,9 @@ from segaug.transforms._per_segment import PerSegment
 
 __all__ = ["combinations", "count_combinations"]
 
+# Patches of noise that outcomes are told apart by.
+_NOISES = 8
+
 
 def combinations(transform: Any, tokens: SegmentTokens) -> Iterator[SegmentTokens]:
     """Go through every picture that a random transform can make of an image, each once.
@@ -30,7 +33,8 @@ def combinations(transform: Any, tokens: SegmentTokens) -> Iterator[SegmentToken
         tokens: The tokens of one image.
 
     Yields:
-        Tokens, all different: outcomes that two ways lead to, such as two flips and none, count once.
+        Tokens. Outcomes that two ways lead to whatever the segment, such as two flips and none, count once; but a segment
+        that looks the same flipped is there in both versions.
 
     Raises:
         TypeError: If ``tokens`` are no SegmentTokens.
@@ -83,18 +87,22 @@ def _prepare(transform: Any, tokens: SegmentTokens) -> tuple[PerSegment, list[Pa
 
 
 def _distinct(per_segment: PerSegment, tokens: SegmentTokens) -> list[Params]:
-    """Outcomes for one segment that differ, tried on a patch without symmetries; the unchanged one first."""
+    """Outcomes for one segment that differ, as tried on some patches; the unchanged one first."""
     channels, height, width = shape = tokens.patches.shape[-3:]
     outcomes = per_segment._plan.outcomes((channels, height, width))
-    noise = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     full = 255 if tokens.patches.dtype == torch.uint8 else 1
-    patch = (noise * full).to(tokens.patches.dtype)
+    # Every level, for what depends on it alone, and noise, which has no symmetry.
+    levels = torch.arange(256, dtype=torch.float64).view(-1, 1, 1, 1).expand(-1, *shape) / 255.0
+    noise = torch.rand((_NOISES, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    patches = (torch.cat([levels, noise]) * full).round(decimals=0 if full == 255 else 6).to(tokens.patches.dtype)
+    alpha = torch.full_like(patches[:, 0], full)
+    # All are rows of one outcome.
+    probes = Segments(patches, alpha, lambda index: ["a probe"] * len(index), torch.zeros(len(patches)).long())
     found: dict[bytes, Params] = {}
     for outcome in outcomes:
-        segment = Segments(patch[None], torch.full_like(patch[:1], full), lambda _: ["a probe"], torch.zeros(1).long())
-        layers = per_segment._plan.apply(segment, outcome)
+        layers = per_segment._plan.apply(probes, outcome)
         found.setdefault(b"".join(_bytes(layer) for layer in layers), outcome)
-    unchanged = _bytes(patch) + _bytes(torch.full_like(patch[0], full))
+    unchanged = _bytes(patches) + _bytes(alpha)
     first = [found.pop(unchanged)] if unchanged in found else []
     return first + list(found.values())
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 
 from segaug._checks import check_choice, check_flag, check_generator, check_probability, describe
+from segaug._optional import require
 from segaug.structures import SegmentedImage, SegmentTokens
 from segaug.transforms._base import SegmentTransform
 from segaug.transforms._engine import _lowerings as _lowerings  # registers torchvision's transforms
@@ -44,14 +45,14 @@ class PerSegment(SegmentTransform):
     contrast count the segment's own pixels, weighted by coverage. With a full mask each segment comes out as from the
     plain transform.
 
-    torchvision's ``RandomHorizontalFlip``, ``RandomVerticalFlip``, ``RandomResizedCrop``, ``ColorJitter``,
-    ``RandomGrayscale``, ``Compose``, ``RandomApply`` and ``Identity`` run batched, for all segments at once; parameters are
-    drawn from the same distributions as there. Any other transform is called once per segment, which is logged once;
-    :attr:`lowered` tells which is which.
+    Most of torchvision's transforms and of kornia's run batched, for all segments at once; parameters are drawn from the
+    same distributions as there. Any other transform is called once per segment, which is logged once; :attr:`lowered`
+    tells which is which, and the page "What is supported" lists all. Those that cannot be applied to one segment are
+    refused.
 
     Args:
-        transform: A torchvision transform (v2, or v1, which is taken as its v2 equal), or any callable from an image
-            tensor (C, H, W) to one of the same channels, size and dtype.
+        transform: A transform of torchvision (v2, or v1, which is taken as its v2 equal), kornia or albumentations, their
+            containers, or any callable on one picture, as ``input`` and ``geometry`` say.
         p: Probability that a segment is transformed at all.
         background: Whether the background, the token or label 0, is transformed too. In a picture it never moves. Padding
             is never transformed.
@@ -69,9 +70,11 @@ class PerSegment(SegmentTransform):
         generator: Where to draw; torch's default generator if None. With a generator the global state stays as it is.
 
     Raises:
-        TypeError: If an argument is of another type, a sample holds no segments, or ``transform`` returns anything but one
-            tensor of the same dtype.
-        ValueError: If ``p`` is not in [0, 1], floats are outside [0, 1], or segments come out in different sizes.
+        TypeError: If an argument is of another type, ``transform`` is refused or returns anything but one picture of the same
+            dtype, or a sample holds no segments.
+        ValueError: If ``p`` is not in [0, 1], floats are outside [0, 1], segments come out in different sizes, or boxes and
+            labels do not fit the map.
+        ImportError: If an extra is missing.
 
     Example:
         >>> from torchvision.transforms import v2
@@ -100,8 +103,6 @@ class PerSegment(SegmentTransform):
         super().__init__()
         if not callable(transform):
             raise TypeError(f"transform must be callable, got {describe(transform)}")
-        if isinstance(transform, SegmentTransform):
-            raise TypeError(f"transform must act on an image, got {type(transform).__name__}, which acts on segments")
         if isinstance(transform, type):
             raise TypeError(f"transform must be an instance, got the class {transform.__name__}")
         self.transform_per_segment = as_v2(transform)
@@ -115,6 +116,9 @@ class PerSegment(SegmentTransform):
                 f"input and geometry are for plain callables, got input={input!r}, geometry={geometry} with {transform!r}"
             )
         self.fill = check_choice("fill", fill, ("mean", "inpaint", "keep"))
+        if fill == "inpaint":
+            # Now, rather than at the first segment that moves.
+            require("cv2", extra="inpaint")
         self._generator = check_generator(generator)
         if self.vectorized:
             plan = make_plan(self.transform_per_segment, self.interface)
@@ -138,6 +142,11 @@ class PerSegment(SegmentTransform):
         structure = flat_inputs[0]
         if isinstance(structure, SegmentedImage):
             return self._draw(Picture.read(structure))
+        if not isinstance(structure, SegmentTokens):
+            raise TypeError(
+                f"make_params takes [SegmentTokens] or [SegmentedImage], got {describe(structure)}: of an image and "
+                "its map make a SegmentedImage"
+            )
         channels, height, width = structure.patches.shape[-3:]
         return self._plan.make_params(Draw(structure.labels.numel(), channels, height, width, self._stream))
 

@@ -11,6 +11,7 @@ __all__ = [
     "integers",
     "normal",
     "permutations",
+    "seeds",
     "stream_here",
     "uniform",
 ]
@@ -87,3 +88,8 @@ def integers(high: int, shape: tuple[int, ...], generator: torch.Generator | Non
 def dirichlet(alpha: float, shape: tuple[int, int], generator: torch.Generator | None) -> torch.Tensor:
     """Rows (count, n) that add up to 1, from the symmetric Dirichlet distribution."""
     return torch._sample_dirichlet(torch.full(shape, alpha, device=_device(generator)), generator)
+
+
+def seeds(count: int, generator: torch.Generator | None) -> torch.Tensor:
+    """``count`` seeds (count,) int64, for streams of their own."""
+    return torch.randint(2**63 - 1, (count,), generator=generator, device=_device(generator)).cpu()

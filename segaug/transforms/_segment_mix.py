@@ -92,7 +92,9 @@ class SegmentMix(MixImages):
         leaves = drawn & (labels > 0)
         if labels.numel():
             largest = torch.where(labels > 0, tokens.areas, -1.0).argmax(-1, keepdim=True)
-            is_emptied = (leaves | (labels < 0)).all(-1, keepdim=True)
+            # A background that is drawn may leave too.
+            goes = leaves | (drawn & (labels == 0)) if self.background else leaves
+            is_emptied = (goes | (labels < 0)).all(-1, keepdim=True)
             leaves = leaves.scatter(-1, largest, leaves.gather(-1, largest) & ~is_emptied)
         index, new_labels = merge_tokens(labels, ~leaves, leaves[source], source)
         if self.background:

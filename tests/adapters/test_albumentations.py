@@ -341,6 +341,15 @@ class TestCoverage:
         out = PerSegment(A.Pad(padding=4, fill=255, fill_mask=255, p=1.0))(alike(2))
         assert not plain(out.alpha)[:, :4].any()
 
+    def test_shrinking_by_area_takes_coverage_along(self):
+        tokens = alike(3, 1, torch.float32)
+        even = SegmentTokens(tokens.alpha[:, None] * 0.5, tokens.alpha, tokens.boxes, tokens.areas, tokens.labels)
+        for chosen in ("image", "image_mask"):
+            out = PerSegment(A.Resize(5, 5, area_for_downscale=chosen))(even)
+            expected = cv2.resize(plain(tokens.alpha)[0].numpy(), (5, 5), interpolation=cv2.INTER_AREA)
+            assert np.abs(plain(out.alpha)[0].numpy() - expected).max() < 1e-6
+            assert (plain(out.patches)[:, 0] - 0.5 * plain(out.alpha)).abs().max() < 1e-4
+
     def test_holes_are_coloured_unless_the_mask_is_filled(self):
         tokens = alike(4)
         holes = {"num_holes_range": (4, 4), "hole_height_range": (4, 5), "hole_width_range": (4, 5), "p": 1.0}

@@ -11,6 +11,7 @@ from torchvision.transforms import v2
 
 from segaug import PerSegment, SegmentTokens
 from segaug.adapters import kornia_support
+from segaug.data import seeded
 
 
 def pair(low, high):
@@ -277,6 +278,31 @@ class TestColour:
             own["order"] = rows["order"][i]
             expected = samples()[name](plain(tokens.patches)[[i]], params={**whole, **own})
             assert (plain(out.patches)[[i]] - expected).abs().max() < 1e-6
+
+    @pytest.mark.parametrize("name", ["ColorJiggle", "ColorJitter", "RandomMotionBlur", "RandomPlasmaShadow"])
+    def test_what_was_found_out_before_does_not_change_the_draws(self, name, make_tokens):
+        tokens = make_tokens(12, size=16, dtype=torch.float32, background=False)
+
+        def run(per_segment, inputs=tokens):
+            torch.manual_seed(5)
+            return plain(per_segment(inputs).patches)
+
+        one, other = PerSegment(samples()[name]), PerSegment(samples()[name])
+        cold = run(one)
+        assert torch.equal(cold, run(one))
+        assert torch.equal(cold, run(other))
+        # Of another size, which is found out anew, in between.
+        third = PerSegment(samples()[name])
+        run(third, make_tokens(4, size=20, dtype=torch.float32))
+        assert torch.equal(cold, run(third))
+
+    def test_a_seeded_dataset_gives_the_same_twice(self, make_tokens):
+        tokens = [make_tokens(5, size=16, dtype=torch.float32, seed=seed) for seed in range(3)]
+        first, second = (seeded(tokens, PerSegment(samples()["ColorJitter"]), 7) for _ in range(2))
+        expected = [plain(first[i].patches) for i in range(3)]
+        for i in (2, 0, 1):
+            assert torch.equal(expected[i], plain(second[i].patches))
+            assert torch.equal(expected[i], plain(first[i].patches))
 
     def test_nothing_black_leaks_in(self):
         tokens = alike(4, 3, torch.float32)

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from segaug import Grid, PerSegment, PositionJitter, Segment, SegmentDrop, SegmentTokens, Tokenize, collate
+from segaug import Grid, PerSegment, PositionJitter, Segment, SegmentDrop, SegmentTokens, Tokenize, TwoViews, collate
 from segaug.data import seeded
 
 
@@ -119,6 +119,6 @@ def test_bad_arguments(data):
         seeded([], lambda item: item, -1)
     with pytest.raises(ValueError, match="epoch must be at least 0"):
         data.set_epoch(-1)
-    own = v2.Compose([PositionJitter(0.1, 0.1, generator=torch.Generator())])
+    own = v2.Compose([TwoViews(PositionJitter(0.1, 0.1, generator=torch.Generator()))])
     with pytest.raises(ValueError, match=r"no generator of its own.*PositionJitter"):
         seeded([], own, 0)

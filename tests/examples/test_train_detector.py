@@ -72,6 +72,11 @@ def test_with_photos(example, photos):
     assert check(code, lines) == "2 images, 2 classes"
 
 
+def test_with_the_folder_of_photos_itself(example, photos):
+    code, lines, _ = example("--data", photos / "instances", "--fill", "keep")
+    assert check(code, lines) == "2 images, 2 classes"
+
+
 @pytest.mark.shared_data
 def test_with_real_photos(example, shared_data):
     code, lines, _ = example("--data", shared_data("instances"), "--split", "val", "--batch-size", 1)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from segaug import Grid, PerSegment, Segment, Tokenize, collate, combinations, count_combinations
+from segaug import Grid, PerSegment, Segment, SegmentTokens, Tokenize, collate, combinations, count_combinations
 
 FLIP = v2.RandomHorizontalFlip()
 
@@ -78,6 +78,27 @@ def test_grey_tokens_have_no_greyscale_version(make_tokens):
     assert count_combinations(v2.RandomGrayscale(0.5), grey) == 1
     assert count_combinations(v2.RandomChannelPermutation(), grey) == 1
     assert count_combinations(v2.Compose([v2.Grayscale(1), v2.RandomChannelPermutation()]), make_tokens(1)) == 1
+
+
+def test_outcomes_that_differ_at_one_level_only_are_told_apart():
+    tokens = SegmentTokens(
+        torch.full((1, 3, 4, 4), 255, dtype=torch.uint8),
+        torch.full((1, 4, 4), 255, dtype=torch.uint8),
+        torch.tensor([[0.0, 0.0, 1.0, 1.0]]),
+        torch.ones(1),
+        torch.ones(1, dtype=torch.int64),
+    )
+    # Only white is inverted by the one, and all but black by the other.
+    white = combinations(v2.RandomSolarize(255, p=0.5), tokens)
+    assert [int(picture.patches.max()) for picture in white] == [255, 0]
+    assert count_combinations(v2.RandomOrder([v2.RandomSolarize(1, p=1.0), v2.RandomInvert(1.0)]), tokens) == 2
+
+
+def test_branches_that_are_never_taken_do_not_count(make_tokens):
+    tokens, jitter = make_tokens(2, background=False), v2.ColorJitter(0.5)
+    assert count_combinations(v2.RandomChoice([FLIP, jitter], p=[1.0, 0.0]), tokens) == 4
+    assert count_combinations(v2.RandomApply([jitter], p=0.0), tokens) == 1
+    assert count_combinations(PerSegment(jitter, p=0.0), tokens) == 1
 
 
 def test_padding_and_the_background_count_only_if_they_are_changed(make_tokens):

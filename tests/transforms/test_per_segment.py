@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import random
 
 import numpy as np
 import pytest
@@ -374,6 +375,19 @@ def test_a_generator_is_the_only_source_and_leaves_the_global_state(name, vector
         outs.append(per_segment(tokens))
         assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(plain(outs[0].patches), plain(outs[1].patches))
+
+
+def test_a_generator_decides_what_callables_draw_from_python_and_numpy():
+    def noisy(image):
+        return image // (1 + int(random.random() * 9) + int(np.random.rand() * 9))  # noqa: NPY002
+
+    tokens, outs = make_tokens(6), []
+    for seed in (1, 2):
+        random.seed(seed), np.random.seed(seed)  # noqa: NPY002
+        before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+        outs.append(plain(PerSegment(noisy, generator=torch.Generator().manual_seed(9))(tokens).patches))
+        assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+    assert torch.equal(*outs)
 
 
 def test_the_global_seed_gives_the_same_result():

@@ -274,3 +274,13 @@ class TestBadInput:
     def test_arguments(self, options, error, message):
         with pytest.raises(error, match=message):
             SegmentMix(**options)
+
+
+def test_an_image_keeps_something_of_its_own_when_backgrounds_go_too(make_tokens):
+    one = make_tokens(2, batch=(2,))
+    kept = []
+    for seed in range(300):
+        mix = SegmentMix(num_classes=2, alpha=0.3, background=True, generator=torch.Generator().manual_seed(seed))
+        _, targets = mix((one, torch.tensor([0, 1])))
+        kept.append(targets.diagonal())
+    assert bool((torch.stack(kept) > 0).all())

@@ -9,6 +9,7 @@ import torch
 from segaug.transforms._engine._adapted import Adapted
 from segaug.transforms._engine._lowering import Draw
 from segaug.transforms._engine._nodes import Node, Segments
+from segaug.transforms._engine._place import is_in_picture
 
 __all__ = ["adapt", "register_adapter"]
 
@@ -42,7 +43,8 @@ def _run_one(node: Node, patch: torch.Tensor, alpha: torch.Tensor) -> tuple[torc
         return ["the segment"] * len(index)
 
     channels, height, width = patch.shape
-    params = node.make_params(Draw(1, channels, height, width, None))
+    there = is_in_picture()
+    params = node.make_params(Draw(1, channels, height, width, None, there))
     index = torch.zeros(1, dtype=torch.int64, device=patch.device)
-    patches, alphas = node.apply(Segments(patch[None], alpha[None], names, index), params)
+    patches, alphas = node.apply(Segments(patch[None], alpha[None], names, index, there), params)
     return patches[0], alphas[0]

@@ -1,7 +1,8 @@
 """Nodes that hold others: a sequence, a gate, a choice, an order, each drawn for every segment by itself."""
 
+import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import permutations as all_permutations
 from itertools import product
 from typing import Any
@@ -10,55 +11,133 @@ import torch
 
 from segaug.functional._color import PictureColors
 from segaug.transforms._engine._lowering import Draw, Params
-from segaug.transforms._engine._nodes import Node, Segments, Shape, put_back
-from segaug.transforms._random import bernoulli, choices, permutations
+from segaug.transforms._engine._nodes import Node, Segments, Shape, describe_shape, put_back
+from segaug.transforms._random import bernoulli, choices, permutations, seeds
 
-__all__ = ["Choice", "Gated", "Order", "Sequence"]
+__all__ = ["PROBES", "Choice", "Gated", "Order", "Sequence"]
+
+_logger = logging.getLogger("segaug")
+# Sizes of which a transform that sets the size keeps at most one.
+PROBES: tuple[Shape, ...] = ((3, 31, 17), (3, 16, 16))
 
 
 @dataclass(frozen=True)
 class Sequence(Node):
-    """A ``Compose``."""
+    """A ``Compose``.
+
+    Parameters are drawn for the size that comes in. So where a step gives segments sizes that differ, or that are not known
+    before, it runs together with all that follow it one segment at a time, each drawn when its size is there.
+    """
 
     children: tuple[Node, ...]
+    _said: set[int] = field(default_factory=set, compare=False)
 
     @property
     def is_color(self) -> bool:  # type: ignore[override]
         return all(child.is_color for child in self.children)
 
-    def make_params(self, draw: Draw) -> Params:
-        params = []
-        for child in self.children:
-            params.append(child.make_params(draw))
-            shape = child.output_shape((draw.channels, draw.height, draw.width), draw.in_picture)
-            draw = replace(draw, channels=shape[0], height=shape[1], width=shape[2])
-        return {"children": params}
+    @property
+    def changes_dtype(self) -> bool:  # type: ignore[override]
+        return any(child.changes_dtype for child in self.children)
 
-    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape:
+    def make_params(self, draw: Draw) -> Params:
+        shape: Shape | None = (draw.channels, draw.height, draw.width)
+        end = self._known((draw.channels, draw.height, draw.width), draw.in_picture)
+        self._say_once(end, draw)
+        params = []
+        for child in self.children[:end]:
+            params.append(child.make_params(draw))
+            if shape is not None:
+                shape = child.output_shape(shape, draw.in_picture)
+            if shape is not None:
+                draw = replace(draw, channels=shape[0], height=shape[1], width=shape[2])
+        rest = None if end == len(self.children) else seeds(draw.count, draw.generator)
+        return {"children": params, "rest": rest}
+
+    def _known(self, shape: Shape, in_picture: bool = False) -> int:
+        """How many of the first children can be drawn for, as it is known what size comes to the next."""
+        new: Shape | None = shape
+        for i, child in enumerate(self.children[:-1]):
+            new = child.output_shape(shape, in_picture)
+            if new is None:
+                return i
+            shape = new
+        return len(self.children)
+
+    def _always_known(self) -> int:
+        """As many as with any size."""
+        return max(self._known(probe) for probe in PROBES)
+
+    def _say_once(self, end: int, draw: Draw) -> None:
+        if end < self._always_known() and end not in self._said and not draw.in_picture:
+            self._said.add(end)
+            _logger.warning("PerSegment runs one segment at a time from here on: %s", self._why(end))
+
+    def _why(self, begin: int) -> str:
+        names = ", ".join(dict.fromkeys(name for name, _ in self.children[begin].lowered()))
+        return f"{names} gives sizes that differ or are not known before"
+
+    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape | None:
+        new: Shape | None = shape
         for child in self.children:
-            shape = child.output_shape(shape, in_picture)
-        return shape
+            new = None if new is None else child.output_shape(new, in_picture)
+        return new
 
     def apply(self, segments: Segments, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
-        for child, own in zip(self.children, params["children"], strict=True):
+        for child, own in zip(self.children, params["children"], strict=False):
             patches, alpha = child.apply(segments, own)
             segments = replace(segments, patches=patches, alpha=alpha)
-        return segments.patches, segments.alpha
+        if params["rest"] is None or not len(segments.index):
+            return segments.patches, segments.alpha
+        rest = Sequence(self.children[len(params["children"]) :])
+        starts = params["rest"][segments.index.cpu()].tolist()
+        parts = [rest.apply_to_one(segments, k, start) for k, start in enumerate(starts)]
+        kinds = sorted({describe_shape(patches) for patches, _ in parts})
+        if len(kinds) > 1:
+            raise ValueError(
+                f"transform must give every segment the same size, channels and dtype, got {', '.join(kinds)}: "
+                f"{self._why(len(params['children']))}"
+            )
+        patches, alpha = (torch.cat(layer) for layer in zip(*parts, strict=True))
+        return patches, alpha
+
+    def apply_to_one(self, segments: Segments, k: int, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw and apply step by step for the segment at ``k``."""
+        generator = torch.Generator().manual_seed(start)
+        index = segments.index[k : k + 1]
+        one = replace(
+            segments,
+            patches=segments.patches[k : k + 1],
+            alpha=segments.alpha[k : k + 1],
+            names=lambda _: segments.names(index),
+            index=torch.zeros_like(index),
+        )
+        for child in self.children:
+            channels, height, width = one.patches.shape[1:]
+            own = child.make_params(Draw(1, channels, height, width, generator, segments.in_picture))
+            patches, alpha = child.apply(one, own)
+            one = replace(one, patches=patches, alpha=alpha)
+        return one.patches, one.alpha
 
     def recolor(self, colors: PictureColors, params: Params) -> None:
         for child, own in zip(self.children, params["children"], strict=True):
             child.recolor(colors, own)
 
     def lowered(self) -> Iterator[tuple[str, str]]:
-        for child in self.children:
-            yield from child.lowered()
+        end = self._always_known()
+        for i, child in enumerate(self.children):
+            for name, how in child.lowered():
+                yield name, f"looped: {self._why(end)}" if i >= end and how == "batched" else how
 
     def outcomes(self, shape: Shape) -> list[Params]:
         inside = []
-        for child in self.children:
+        for i, child in enumerate(self.children):
             inside.append(child.outcomes(shape))
-            shape = child.output_shape(shape)
-        return [{"children": list(picked)} for picked in product(*inside)]
+            new = child.output_shape(shape)
+            if new is None and i + 1 < len(self.children):
+                raise ValueError(f"transform must have finitely many outcomes that are known: {self._why(i)}")
+            shape = new or shape
+        return [{"children": list(picked), "rest": None} for picked in product(*inside)]
 
 
 @dataclass(frozen=True)
@@ -72,20 +151,33 @@ class Gated(Node):
     def is_color(self) -> bool:  # type: ignore[override]
         return self.child.is_color
 
+    @property
+    def changes_dtype(self) -> bool:  # type: ignore[override]
+        return self.p > 0.0 and self.child.changes_dtype
+
     def make_params(self, draw: Draw) -> Params:
+        if self.p <= 0.0:
+            return {"gate": torch.zeros(draw.count, dtype=torch.bool), "child": None}
         shape = (draw.channels, draw.height, draw.width)
         new = self.child.output_shape(shape, draw.in_picture)
-        if self.p < 1.0 and new != shape and not draw.in_picture:
+        if self.p < 1.0 and new not in (shape, None) and draw.count > 1 and not draw.in_picture:
             raise ValueError(
                 f"transform must give every segment the same size and channels: with p={self.p:g} some would become {new}, "
                 f"the others stay {shape}"
+            )
+        if self.p < 1.0 and self.child.changes_dtype:
+            raise ValueError(
+                f"transform must give every segment the same dtype: with p={self.p:g} some would change it, others not"
             )
         # No draw where there is nothing to choose, so that p=1 leaves the stream to the transform alone.
         gate = None if self.p >= 1.0 else bernoulli(self.p, (draw.count,), draw.generator)
         return {"gate": gate, "child": self.child.make_params(draw)}
 
-    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape:
-        return self.child.output_shape(shape, in_picture)
+    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape | None:
+        if self.p <= 0.0:
+            return shape
+        new = self.child.output_shape(shape, in_picture)
+        return new if self.p >= 1.0 or new == shape else None
 
     def apply(self, segments: Segments, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
         if params["gate"] is None:
@@ -106,11 +198,13 @@ class Gated(Node):
         yield from self.child.lowered()
 
     def outcomes(self, shape: Shape) -> list[Params]:
+        if self.p <= 0.0:
+            return [{"gate": torch.tensor([False]), "child": None}]
         inside = self.child.outcomes(shape)
         if self.p >= 1.0:
             return [{"gate": None, "child": own} for own in inside]
         closed: list[Params] = [{"gate": torch.tensor([False]), "child": inside[0]}]
-        return closed + [{"gate": torch.tensor([True]), "child": own} for own in inside if self.p > 0.0]
+        return closed + [{"gate": torch.tensor([True]), "child": own} for own in inside]
 
 
 @dataclass(frozen=True)
@@ -124,21 +218,39 @@ class Choice(Node):
     def is_color(self) -> bool:  # type: ignore[override]
         return all(child.is_color for child in self.children)
 
-    def make_params(self, draw: Draw) -> Params:
-        self.output_shape((draw.channels, draw.height, draw.width), draw.in_picture)
-        choice = choices(self.p, draw.count, draw.generator)
-        return {"choice": choice, "children": [child.make_params(draw) for child in self.children]}
+    @property
+    def _taken(self) -> list[Node]:
+        """The children that any segment takes."""
+        return [child for child, p in zip(self.children, self.p, strict=True) if p > 0.0]
 
-    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape:
-        possible = {
-            child.output_shape(shape, in_picture) for child, p in zip(self.children, self.p, strict=True) if p > 0
-        }
-        if len(possible) > 1 and not in_picture:
+    @property
+    def changes_dtype(self) -> bool:  # type: ignore[override]
+        return any(child.changes_dtype for child in self._taken)
+
+    def make_params(self, draw: Draw) -> Params:
+        shape = (draw.channels, draw.height, draw.width)
+        possible = self._possible(shape, draw.in_picture)
+        if len(possible) > 1 and None not in possible and draw.count > 1 and not draw.in_picture:
             raise ValueError(
                 f"transform must give every segment the same size and channels: of {shape} RandomChoice would make one of "
-                f"{', '.join(map(str, sorted(possible)))}"
+                f"{', '.join(sorted(map(str, possible)))}"
             )
-        return max(possible)
+        if len({child.changes_dtype for child in self._taken}) > 1:
+            raise ValueError(
+                "transform must give every segment the same dtype: one choice of RandomChoice changes it, another does not"
+            )
+        choice = choices(self.p, draw.count, draw.generator)
+        children = [
+            child.make_params(draw) if p > 0.0 else None for child, p in zip(self.children, self.p, strict=True)
+        ]
+        return {"choice": choice, "children": children}
+
+    def _possible(self, shape: Shape, in_picture: bool) -> set[Shape | None]:
+        return {child.output_shape(shape, in_picture) for child in self._taken}
+
+    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape | None:
+        possible = self._possible(shape, in_picture)
+        return possible.pop() if len(possible) == 1 else None
 
     def apply(self, segments: Segments, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
         choice = params["choice"].to(segments.index.device)[segments.index]
@@ -151,6 +263,11 @@ class Choice(Node):
         ]
         if not parts:
             return segments.patches, segments.alpha
+        kinds = sorted({describe_shape(patches) for patches, _ in parts})
+        if len(kinds) > 1:
+            raise ValueError(
+                f"transform must give every segment the same size, channels and dtype, RandomChoice gave {', '.join(kinds)}"
+            )
         back = order.argsort()
         patches, alpha = (torch.cat(layer).index_select(0, back) for layer in zip(*parts, strict=True))
         return patches, alpha
@@ -167,7 +284,9 @@ class Choice(Node):
             yield from child.lowered()
 
     def outcomes(self, shape: Shape) -> list[Params]:
-        inside = [child.outcomes(shape) for child in self.children]
+        inside: list[list[Any]] = [
+            child.outcomes(shape) if p > 0.0 else [None] for child, p in zip(self.children, self.p, strict=True)
+        ]
         first = [own[0] for own in inside]
         return [
             {"choice": torch.tensor([key]), "children": [*first[:key], own, *first[key + 1 :]]}

@@ -1,6 +1,5 @@
 """Samples as torchvision's detection references have them: what belongs to which segment, and putting it together again."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +15,10 @@ from segaug.functional._labels import find_runs, number_runs
 from segaug.structures import SegmentedImage, SegmentMap, SegmentTokens
 from segaug.structures._segment_map import check_masks
 from segaug.transforms._engine._picture import Picture
+from segaug.transforms._engine._rows import Leaf, check_unclear, follow_rows, map_leaves, sort_rows
 
 __all__ = ["Detection", "find_detection"]
 
-# Keys of entries that must have one value per segment, beside any with "label" in its name that happens to.
-_ROW_KEYS = ("area", "category_id", "iscrowd", "labels")
 _FORMATS = (tv_tensors.BoundingBoxFormat.XYXY, tv_tensors.BoundingBoxFormat.XYWH, tv_tensors.BoundingBoxFormat.CXCYWH)
 # Boxes of annotations are rounded, so they may reach over the edge by as much.
 _SLACK = 0.5
@@ -31,12 +29,13 @@ class Detection:
     """A sample with one picture, and the entries that have one row per segment."""
 
     sample: Any
-    leaves: list[tuple[Any, Any]]  # key in its dict, or None, and value
+    leaves: list[Leaf]
     image_at: int
     map_at: int
     masks: torch.Tensor | None  # (N, H, W) bool, where the segments come as masks
     segmented: SegmentedImage
     rows_at: frozenset[int]  # leaves with one row per segment
+    unclear_at: frozenset[int]  # leaves that cannot follow, or of which it is not known whether they should
 
     def picture(self) -> Picture:
         """The picture as PerSegment works on it."""
@@ -50,18 +49,20 @@ class Detection:
             new_map, kept, changed, boxes, areas = self._map_follows(before, after)
         else:
             new_map, kept, changed, boxes, areas = self._masks_follow(self.masks, before, after)
-        values = [value for _, value in self.leaves]
+        for at in self.unclear_at:
+            check_unclear(self.leaves[at], changed, kept)
+        values = [leaf.value for leaf in self.leaves]
         image = after.image.as_subclass(tv_tensors.Image)
         values[self.image_at] = image
         values[self.map_at] = new_map
         for at in self.rows_at:
-            key, value = self.leaves[at]
-            if isinstance(value, tv_tensors.BoundingBoxes):
-                values[at] = _follow_boxes(value, boxes, changed, kept)
+            leaf = self.leaves[at]
+            if isinstance(leaf.value, tv_tensors.BoundingBoxes):
+                values[at] = _follow_boxes(leaf.value, boxes, changed, kept)
             else:
-                values[at] = _follow_rows(value, areas if key == "area" else None, changed, kept)
+                values[at] = follow_rows(leaf, boxes, areas, changed, kept)
         new = iter(values)
-        return _map_leaves(self.sample, lambda key, value: next(new))
+        return map_leaves(self.sample, lambda leaf: next(new))
 
     def _map_follows(self, before: Picture, after: Picture) -> tuple[torch.Tensor, ...]:
         old, new = before.rows, after.rows
@@ -71,7 +72,7 @@ class Detection:
         differs = old != new
         touched[old[differs]] = True
         areas = segment_areas(new, count)[1:]
-        source = self.leaves[self.map_at][1]
+        source = self.leaves[self.map_at].value
         labels = after.labels().view(source.shape).to(source.dtype)
         return tv_tensors.wrap(labels, like=source), areas > 0, touched[1:], segment_boxes(new, count), areas
 
@@ -87,7 +88,7 @@ class Detection:
         areas = new.sum((-2, -1))
         # A mask that was empty before stays.
         kept = (areas > 0) | ~masks.flatten(1).any(1)
-        source = self.leaves[self.map_at][1]
+        source = self.leaves[self.map_at].value
         return (
             tv_tensors.wrap(new[kept].to(source.dtype), like=source),
             kept,
@@ -104,11 +105,14 @@ def find_detection(name: str, sample: Any) -> Detection | None:
         TypeError: If the sample holds what cannot follow.
         ValueError: If boxes, masks, labels and map do not fit together.
     """
-    leaves: list[tuple[Any, Any]] = []
-    _map_leaves(sample, lambda key, value: leaves.append((key, value)))
-    images = [i for i, (_, value) in enumerate(leaves) if isinstance(value, tv_tensors.Image | PIL.Image.Image)]
-    maps = [i for i, (_, value) in enumerate(leaves) if isinstance(value, tv_tensors.Mask)]
-    boxes = [i for i, (_, value) in enumerate(leaves) if isinstance(value, tv_tensors.BoundingBoxes)]
+    leaves: list[Leaf] = []
+    map_leaves(sample, leaves.append)
+
+    def of_kind(*kinds: type) -> list[int]:
+        return [at for at, leaf in enumerate(leaves) if isinstance(leaf.value, kinds)]
+
+    images = of_kind(tv_tensors.Image, PIL.Image.Image)
+    maps, boxes = of_kind(tv_tensors.Mask), of_kind(tv_tensors.BoundingBoxes)
     parts = pytree.tree_leaves(sample, is_leaf=lambda node: isinstance(node, SegmentedImage | SegmentTokens))
     if any(isinstance(part, SegmentTokens) for part in parts):
         return None
@@ -120,9 +124,9 @@ def find_detection(name: str, sample: Any) -> Detection | None:
                 f"one map, got {len(images)} images, {len(maps)} maps and {len(boxes)} boxes"
             )
         return None
-    if any(isinstance(value, tv_tensors.KeyPoints) for _, value in leaves):
+    if of_kind(tv_tensors.KeyPoints):
         raise TypeError(f"{name} cannot move KeyPoints with a segment in a picture: leave them out of the sample")
-    source = leaves[maps[0]][1]
+    source = leaves[maps[0]].value
     masks = None
     if source.ndim == 3 and not isinstance(source, SegmentMap):
         masks = check_masks("masks", source)
@@ -132,43 +136,13 @@ def find_detection(name: str, sample: Any) -> Detection | None:
         segments = source if isinstance(source, SegmentMap) else SegmentMap(source.as_subclass(torch.Tensor))
         labels = number_runs(find_runs(segments.as_subclass(torch.Tensor)))[1]
         count, what = labels.shape[-1], "segments in the map"
-    segmented = SegmentedImage(leaves[images[0]][1], segments)
+    segmented = SegmentedImage(leaves[images[0]].value, segments)
     for at in boxes:
-        _check_boxes(leaves[at][1], count, what, segments.shape[-2:])
-    must_fit = bool(boxes) or masks is not None
-    rows_at = set(boxes)
-    for at, (key, value) in enumerate(leaves):
-        if _has_rows(key, value):
-            if len(value) == count:
-                rows_at.add(at)
-            elif must_fit and key in _ROW_KEYS:
-                raise ValueError(f"{key} must have one entry per segment, got {len(value)} for {count} {what}")
-    return Detection(sample, leaves, images[0], maps[0], masks, segmented, frozenset(rows_at))
-
-
-def _map_leaves(node: Any, visit: Callable[[Any, Any], Any], key: Any = None) -> Any:
-    """Rebuild a sample from ``visit(key, leaf)`` of each leaf; a list under the key of a row entry is a leaf."""
-    children, spec = pytree.tree_flatten(node, is_leaf=lambda other: other is not node)
-    is_rows = isinstance(node, list | tuple) and _is_row_key(key)
-    if is_rows or isinstance(node, SegmentTokens) or (len(children) == 1 and children[0] is node):
-        return visit(key, node)
-    keys = list(node) if isinstance(node, dict) else [None] * len(children)
-    new = [_map_leaves(child, visit, name) for name, child in zip(keys, children, strict=True)]
-    return pytree.tree_unflatten(new, spec)
-
-
-def _is_row_key(key: Any) -> bool:
-    return isinstance(key, str) and (key in _ROW_KEYS or "label" in key.lower())
-
-
-def _has_rows(key: Any, value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return _is_row_key(key)
-    if type(value) is not torch.Tensor or value.ndim < 1:
-        return False
-    if key is not None:
-        return _is_row_key(key)
-    return value.ndim == 1 and value.dtype in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+        _check_boxes(leaves[at].value, count, what, segments.shape[-2:])
+    rows, unclear = sort_rows(leaves, count, what, segments.shape[-2:], bool(boxes) or masks is not None)
+    return Detection(
+        sample, leaves, images[0], maps[0], masks, segmented, frozenset(rows) | frozenset(boxes), frozenset(unclear)
+    )
 
 
 def _check_boxes(boxes: tv_tensors.BoundingBoxes, count: int, what: str, size: torch.Size) -> None:
@@ -208,16 +182,3 @@ def _follow_boxes(
     )
     followed = torch.where(changed.to(old.device)[:, None], own, old)[kept.to(old.device)]
     return tv_tensors.wrap(followed, like=boxes)
-
-
-def _follow_rows(value: Any, areas: torch.Tensor | None, changed: torch.Tensor, kept: torch.Tensor) -> Any:
-    """Rows of the segments that are left; new areas where they changed."""
-    if isinstance(value, torch.Tensor):
-        if areas is not None and value.ndim == 1:
-            value = torch.where(changed.to(value.device), areas.to(device=value.device, dtype=value.dtype), value)
-        return value[kept.to(value.device)]
-    rows: Iterator[Any] = iter(value)
-    if areas is not None:
-        new = zip(value, changed.tolist(), areas.tolist(), strict=True)
-        rows = (type(old)(area) if has_changed else old for old, has_changed, area in new)
-    return type(value)(row for row, stays in zip(rows, kept.tolist(), strict=True) if stays)

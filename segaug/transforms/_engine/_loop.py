@@ -28,6 +28,8 @@ from segaug.transforms._engine._segment_patch import Coverage, SegmentPatch, Str
 __all__ = ["apply_to_segment", "describe_transform", "has_callable", "loop_over_segments"]
 
 _TENSOR = Interface()
+# Rounding of an average, say.
+_SLACK = 1e-4
 
 
 def apply_to_segment(
@@ -58,12 +60,12 @@ def apply_to_segment(
         image, coverage = transform(
             filled(patch, alpha).as_subclass(tv_tensors.Image), alpha[None].as_subclass(Coverage)
         )
-        image = _checked(transform, image, patch, channels=len(patch))
+        image = _in_range(transform, _checked(transform, image, patch, channels=len(patch)))
         coverage = coverage.as_subclass(torch.Tensor)[0]
         return covered(image, coverage), coverage
     if interface.geometry:
         output = interface.call(transform, torch.cat([patch, alpha[None]]))
-        packed = _checked(transform, output, patch, channels=len(patch) + 1)
+        packed = _in_range(transform, _checked(transform, output, patch, channels=len(patch) + 1))
         # Colour is premultiplied, so there is none without coverage.
         return torch.minimum(packed[:-1], packed[-1]), packed[-1]
     image = _checked(transform, interface.call(transform, filled(patch, alpha)), patch, channels=len(patch))
@@ -72,7 +74,7 @@ def apply_to_segment(
             f"transform changed the size of a segment from {tuple(patch.shape[-2:])} to {tuple(image.shape[-2:])}; "
             "a callable that moves pixels is declared by geometry=True"
         )
-    return covered(image, alpha), alpha
+    return covered(_in_range(transform, image), alpha), alpha
 
 
 def _kinds(transform: v2.ToDtype) -> dict[Any, Any]:
@@ -91,11 +93,11 @@ def loop_over_segments(
         except Exception as error:
             error.add_note(f"raised by {describe_transform(transform)} on {name}")
             raise
-    sizes = {output.shape for output, _ in outputs}
-    if len(sizes) > 1:
+    kinds = sorted({f"{tuple(output.shape)} {str(output.dtype).removeprefix('torch.')}" for output, _ in outputs})
+    if len(kinds) > 1:
         raise ValueError(
-            f"transform must give every segment the same size, {describe_transform(transform)} gave "
-            + ", ".join(str(tuple(size[-2:])) for size in sorted(sizes))
+            f"transform must give every segment the same size, channels and dtype, {describe_transform(transform)} gave "
+            + ", ".join(kinds)
         )
     return torch.stack([output for output, _ in outputs]), torch.stack([coverage for _, coverage in outputs])
 
@@ -158,3 +160,16 @@ def _checked(transform: Any, output: Any, patch: torch.Tensor, channels: int) ->
     if output.ndim != 3 or output.shape[0] != channels:
         raise ValueError(f"transform must return shape {(channels, '*', '*')}, {name} returned {describe(output)}")
     return output.as_subclass(torch.Tensor)
+
+
+def _in_range(transform: Any, output: torch.Tensor) -> torch.Tensor:
+    """Check that floats of a user's transform are in [0, 1], but for a little."""
+    if not output.is_floating_point() or isinstance(transform, v2.LinearTransformation):
+        return output
+    # NaN fails the comparisons.
+    if not bool(((output >= -_SLACK) & (output <= 1.0 + _SLACK)).all()):
+        raise ValueError(
+            f"transform must keep floats in [0, 1], {describe_transform(transform)} returned {float(output.min()):g} to "
+            f"{float(output.max()):g}"
+        )
+    return output.clamp(0.0, 1.0)

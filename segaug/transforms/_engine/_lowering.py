@@ -40,8 +40,11 @@ class Lowering(ABC):
         """Say why this very transform cannot be batched, or None if it can."""
         return None
 
-    def output_shape(self, transform: Any, channels: int, height: int, width: int) -> tuple[int, int, int]:
-        """Channels, height and width of a patch after the transform."""
+    # Whether patches come out in another dtype.
+    changes_dtype: bool = False
+
+    def output_shape(self, transform: Any, channels: int, height: int, width: int) -> tuple[int, int, int] | None:
+        """Channels, height and width of a patch after the transform; None if they differ between segments."""
         return channels, height, width
 
     def reach(self, transform: Any, height: int, width: int) -> tuple[int, int]:

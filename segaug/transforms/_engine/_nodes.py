@@ -4,12 +4,14 @@ A node first draws every parameter for every segment, then applies them: so draw
 how the work is batched, and parameters can be kept and applied again.
 """
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from segaug.functional._color import PictureColors
@@ -57,8 +59,11 @@ class Node(ABC):
     def make_params(self, draw: Draw) -> Params:
         """Draw for ``draw.count`` segments."""
 
-    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape:
-        """Shape of a patch after the step, as far as it is known."""
+    # Whether patches come out in another dtype.
+    changes_dtype: bool = False
+
+    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape | None:
+        """Shape of a patch after the step; None if it differs between segments, or is not known before."""
         return shape
 
     @abstractmethod
@@ -89,10 +94,14 @@ class Batched(Node):
     def is_color(self) -> bool:  # type: ignore[override]
         return isinstance(self.lowering, ColorLowering)
 
+    @property
+    def changes_dtype(self) -> bool:  # type: ignore[override]
+        return self.lowering.changes_dtype
+
     def make_params(self, draw: Draw) -> Params:
         return self.lowering.make_params(self.transform, draw)
 
-    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape:
+    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape | None:
         if in_picture:
             rows, columns = self.lowering.reach(self.transform, *shape[1:])
             shape = (shape[0], shape[1] + 2 * rows, shape[2] + 2 * columns)
@@ -110,7 +119,11 @@ class Batched(Node):
             patches, alpha = (
                 torch.nn.functional.pad(layer, [beside, beside, above, above]) for layer in (patches, alpha)
             )
-        return self.lowering.apply(self.transform, patches, alpha, rows)
+        try:
+            return self.lowering.apply(self.transform, patches, alpha, rows)
+        except Exception as error:
+            error.add_note(f"raised by {type(self.transform).__name__}, run for {len(index)} segments at once")
+            raise
 
     def recolor(self, colors: PictureColors, params: Params) -> None:
         if not isinstance(self.lowering, ColorLowering):
@@ -143,6 +156,14 @@ class Looped(Node):
     transform: Any
     reason: str
     interface: Interface
+    # Whether no segment changes its size; what has a lowering, which does not suit, is asked that.
+    keeps_shape: bool = False
+    lowering: Lowering | None = None
+
+    def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape | None:
+        if self.lowering is not None:
+            return self.lowering.output_shape(self.transform, *shape)
+        return shape if self.keeps_shape else None
 
     def make_params(self, draw: Draw) -> Params:
         # What a transform draws inside itself cannot be drawn for it; its stream can be fixed.
@@ -175,16 +196,27 @@ class Looped(Node):
 
 @contextmanager
 def own_stream(state: torch.Tensor, device: torch.device) -> Iterator[None]:
-    """Let torch's default generator go on from ``state`` for a while, and leave it as it was found."""
+    """Let torch's default generator go on from ``state`` for a while, and leave it as it was found.
+
+    So too Python's ``random`` and numpy's ``np.random``, which callables may draw from.
+    """
     is_cuda = device.type == "cuda"
+    # Drawn aside, so that the CPU's stream is the same with a GPU and without.
+    aside = torch.Generator()
+    aside.set_state(state)
+    seed = int(torch.randint(2**63 - 1, (), generator=aside))
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     with torch.random.fork_rng(devices=[device] if is_cuda else []):
         if is_cuda:
-            # Drawn aside, so that the CPU's stream is the same with a GPU and without.
-            aside = torch.Generator()
-            aside.set_state(state)
-            torch.cuda.manual_seed(int(torch.randint(2**63 - 1, (), generator=aside)))
+            torch.cuda.manual_seed(seed)
         torch.set_rng_state(state)
-        yield
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)  # noqa: NPY002
 
 
 def put_back(

@@ -12,7 +12,13 @@ __all__ = ["run_on_tokens"]
 
 
 def run_on_tokens(plan: Node, tokens: SegmentTokens, params: Params, background: bool) -> SegmentTokens:
-    """Apply what was drawn."""
+    """Apply what was drawn.
+
+    Raises:
+        ValueError: If it was drawn for a picture.
+    """
+    if "runs" in params:
+        raise ValueError("params must be drawn for these tokens, got params for a picture")
     patches = tokens.patches.as_subclass(torch.Tensor)
     alpha = tokens.alpha.as_subclass(torch.Tensor)
     check_unit_range("patches", patches)

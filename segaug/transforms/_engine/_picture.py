@@ -18,7 +18,8 @@ from segaug.transforms._engine._lowering import Draw, Params
 from segaug.transforms._engine._nodes import Node, Segments, Shape, describe_shape
 from segaug.transforms._engine._patches import Frame, compare_patches, cut_patch, lay_patch
 from segaug.transforms._engine._picture_rules import keeps_places
-from segaug.transforms._random import bernoulli
+from segaug.transforms._engine._place import in_picture
+from segaug.transforms._random import bernoulli, seeds
 
 __all__ = ["Picture", "draw_for_picture", "run_on_picture"]
 
@@ -78,6 +79,10 @@ class Picture:
             return self.segments
         return torch.cat([self.values.new_zeros(1), self.values])[self.rows]
 
+    def name(self, row: int) -> str:
+        """What to call a row in an error."""
+        return f"the segment with label {int(self.values[row - 1]) if row else 0} in the picture"
+
     def sample(self) -> SegmentedImage:
         """Both together again."""
         return SegmentedImage(self.image.as_subclass(tv_tensors.Image), self.labels().as_subclass(SegmentMap))
@@ -97,7 +102,7 @@ def _steps(node: Node) -> list[Node]:
 
 
 def draw_for_picture(plan: Gated, picture: Picture, generator: torch.Generator | None) -> Params:
-    """Draw for every row of a picture: {"gate": (rows,) or None, "runs": one entry for each run}.
+    """Draw for every row of a picture: {"count": rows, "gate": (rows,) or None, "runs": one entry for each run}.
 
     The entry of a run of colours is its node's, with a row for every row of the picture. Of another run it is a list, with
     params for one segment, drawn for the size of its box, for each row; None for the background where pixels may move.
@@ -113,12 +118,17 @@ def draw_for_picture(plan: Gated, picture: Picture, generator: torch.Generator |
             continue
         if sizes is None:
             sizes = [(channels, tall, wide) for _, _, tall, wide in picture.boxes()]
-        behind = _draw_one(node, (channels, height, width), generator) if keeps_places(node) else None
-        own = [_draw_one(node, size, generator) for size in sizes]
-        runs.append([behind, *own])
+        own: list[Any] = []
+        for row, size in enumerate([(channels, height, width), *sizes]):
+            try:
+                own.append(_draw_one(node, size, generator) if row or keeps_places(node) else None)
+            except Exception as error:
+                error.add_note(f"raised while drawing for {picture.name(row)}, of {size[1]} x {size[2]} pixels")
+                raise
+        runs.append(own)
         if any(not later.is_color for later in nodes[i + 1 :]):
-            sizes = [_size_after(node, size, params) for size, params in zip(sizes, own, strict=True)]
-    return {"gate": gate, "runs": runs}
+            sizes = [_size_after(node, size, params) or size for size, params in zip(sizes, own[1:], strict=True)]
+    return {"count": picture.count, "gate": gate, "runs": runs}
 
 
 def _draw_one(node: Node, size: Shape, generator: torch.Generator | None) -> Params:
@@ -129,15 +139,24 @@ def _draw_one(node: Node, size: Shape, generator: torch.Generator | None) -> Par
     for i, child in enumerate(node.children):
         if i:
             # Not after the last: some steps are tried out for it.
-            size = _size_after(node.children[i - 1], size, children[-1])
+            after = _size_after(node.children[i - 1], size, children[-1])
+            if after is None:
+                # What follows is drawn when its size is there.
+                return {"children": children, "rest": seeds(1, generator)}
+            size = after
         children.append(_draw_one(child, size, generator))
-    return {"children": children}
+    return {"children": children, "rest": None}
 
 
-def _size_after(node: Node, size: Shape, params: Params) -> Shape:
+def _size_after(node: Node, size: Shape, params: Params) -> Shape | None:
     if isinstance(node, Sequence):
+        if params["rest"] is not None:
+            return None
         for child, own in zip(node.children, params["children"], strict=True):
-            size = _size_after(child, size, own)
+            after = _size_after(child, size, own)
+            if after is None:
+                return None
+            size = after
         return size
     if isinstance(node, Gated):
         is_open = params["gate"] is None or bool(params["gate"][0])
@@ -147,11 +166,20 @@ def _size_after(node: Node, size: Shape, params: Params) -> Shape:
         return _size_after(node.children[key], size, params["children"][key])
     new = node.output_shape(size, in_picture=True)
     # Without a height or width: it could not be found out.
-    return new if min(new) > 0 else size
+    return None if new is None or min(new) == 0 else new
 
 
 def run_on_picture(plan: Gated, picture: Picture, params: Params, background: bool, fill: str) -> Picture:
-    """Apply what was drawn."""
+    """Apply what was drawn.
+
+    Raises:
+        ValueError: If it was drawn for tokens, or for another number of segments.
+    """
+    if params.get("count") != picture.count:
+        drawn = f"{params['count'] - 1} segments" if "count" in params else "tokens"
+        raise ValueError(
+            f"params must be drawn for this picture, which has {picture.count - 1} segments, got params for {drawn}"
+        )
     device = picture.image.device
     gate = None if params["gate"] is None else params["gate"].to(device)
     if not background:
@@ -166,8 +194,9 @@ def _recolor(node: Node, picture: Picture, params: Params, gate: torch.Tensor | 
     image = picture.image
     levels = image.dtype == torch.uint8
     flat = image.flatten(1)[:, None]
-    # A copy, which steps may write to.
-    values = flat.to(torch.float32) if levels else flat.clone(memory_format=torch.contiguous_format)
+    # A copy, which steps may write to. Half precision is too coarse to compute in.
+    work = image.dtype if image.dtype in (torch.float32, torch.float64) else torch.float32
+    values = flat.to(work, copy=True, memory_format=torch.contiguous_format)
     colors = PictureColors(values, picture.run_rows, picture.run_lengths, levels)
 
     def change(part: PictureColors, rows: torch.Tensor) -> torch.Tensor:
@@ -243,12 +272,21 @@ def _fill(image: torch.Tensor, holes: torch.Tensor, covered: torch.Tensor, fill:
 def _apply(
     node: Node, picture: Picture, row: int, patch: torch.Tensor, alpha: torch.Tensor, params: Params
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    name = picture.name(row)
+
     def names(chosen: torch.Tensor) -> list[str]:
-        return [f"the segment with label {int(picture.values[row - 1]) if row else 0} in the picture"] * len(chosen)
+        return [name] * len(chosen)
 
     index = torch.zeros(1, dtype=torch.int64, device=patch.device)
     # A copy: the comparison below needs the patch as it was.
-    patches, alphas = node.apply(Segments(patch[None].clone(), alpha[None].clone(), names, index, True), params)
+    segments = Segments(patch[None].clone(), alpha[None].clone(), names, index, True)
+    try:
+        with in_picture():
+            patches, alphas = node.apply(segments, params)
+    except Exception as error:
+        if not any(name in note for note in getattr(error, "__notes__", ())):
+            error.add_note(f"raised on {name}, of {alpha.shape[0]} x {alpha.shape[1]} pixels")
+        raise
     if patches.dtype != patch.dtype or patches.shape[1] != len(patch):
         raise _retyped(node, f"{describe_shape(patches)} instead of {describe_shape(patch[None])}")
     check_unit_range("the changed segment", patches)

@@ -81,7 +81,9 @@ def keeps_places(node: Node) -> bool:
 def _keeps_places(transform: Any, interface: Interface) -> bool:
     if isinstance(transform, _CONTAINERS):
         return all(_keeps_places(child, interface) for child in _children(transform))
-    if type(transform) is v2.Lambda or not isinstance(transform, v2.Transform | Adapted):
+    if isinstance(transform, Adapted):
+        return keeps_places(transform.node)
+    if type(transform) is v2.Lambda or not isinstance(transform, v2.Transform):
         # A plain callable; one that moves pixels is declared.
         return not interface.geometry
     return type(transform) in _KEEPING

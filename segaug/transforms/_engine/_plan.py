@@ -6,15 +6,14 @@ import torch
 from torchvision.transforms import v2
 
 from segaug.transforms._engine._adapted import Adapted
-from segaug.transforms._engine._containers import Choice, Gated, Order, Sequence
+from segaug.transforms._engine._containers import PROBES, Choice, Gated, Order, Sequence
 from segaug.transforms._engine._interface import Interface
+from segaug.transforms._engine._loop import has_callable
 from segaug.transforms._engine._lowering import find_lowering
 from segaug.transforms._engine._nodes import Batched, Looped, Node
 
 __all__ = ["make_plan"]
 
-# Odd sizes, of which a transform that sets the size keeps at most one.
-_PROBES = ((3, 31, 17), (3, 16, 16))
 
 _OWN_SIZE = "each segment comes out in a size of its own, which pictures take and tokens do not"
 # Why there is no batched kernel, where there is more to say.
@@ -35,23 +34,28 @@ def make_plan(transform: Any, interface: Interface) -> Node:
     def plan_all(children: Any) -> tuple[Node, ...]:
         return tuple(make_plan(child, interface) for child in children)
 
-    if kind is v2.Compose:
-        return Sequence(plan_all(transform.transforms))
     if kind is torch.nn.Sequential:
         return Sequence(plan_all(transform))
-    if kind is v2.RandomApply:
-        return Gated(Sequence(plan_all(transform.transforms)), float(transform.p))
+    if kind is v2.Compose or kind is v2.RandomApply:
+        steps = Sequence(plan_all(transform.transforms))
+        return steps if kind is v2.Compose else Gated(steps, float(transform.p))
     if kind is v2.RandomChoice:
         return Choice(plan_all(transform.transforms), tuple(map(float, transform.p)))
     if kind is v2.RandomOrder:
         children = plan_all(transform.transforms)
-        if all(child.output_shape(probe) == probe for child in children for probe in _PROBES):
-            return Order(children)
-        return Looped(transform, "one of its transforms changes the size", interface)
+        if any(child.output_shape(probe) != probe for child in children for probe in PROBES):
+            return Looped(transform, "one of its transforms changes the size", interface)
+        if any(child.changes_dtype for child in children):
+            return Looped(transform, "one of its transforms changes the dtype", interface)
+        return Order(children)
     if kind is Adapted:
         return transform.node
     lowering = find_lowering(transform)
     if lowering is None:
-        return Looped(transform, _LOOPED.get(kind, "no batched kernel for it"), interface)
+        # A callable must keep the size unless it says so; a class of the user's may do what it wants.
+        keeps = kind is v2.JPEG or (has_callable(transform) and not interface.geometry)
+        return Looped(transform, _LOOPED.get(kind, "no batched kernel for it"), interface, keeps)
     reason = lowering.why_not(transform)
-    return Batched(transform, lowering) if reason is None else Looped(transform, reason, interface)
+    if reason is None:
+        return Batched(transform, lowering)
+    return Looped(transform, reason, interface, lowering=lowering)

@@ -5,6 +5,9 @@ from typing import Any
 import torch
 from torchvision.transforms import v2
 
+from segaug.transforms._base import SegmentTransform
+from segaug.transforms._engine._lowerings._warps import WARP_MODES
+
 __all__ = ["REFUSED", "check_allowed"]
 
 _SEVERAL = "it returns several pictures per segment"
@@ -31,12 +34,52 @@ REFUSED: dict[type, str] = {
 }
 
 
+# Their results leave [0, 1].
+_LAST = (v2.LinearTransformation, v2.Normalize)
+_WARPS = (
+    v2.AugMix,
+    v2.AutoAugment,
+    v2.ElasticTransform,
+    v2.RandAugment,
+    v2.RandomAffine,
+    v2.RandomPerspective,
+    v2.RandomRotation,
+    v2.TrivialAugmentWide,
+)
+
+
 def check_allowed(transform: Any) -> None:
-    """Raise a TypeError if a transform, or one inside a container, is refused."""
+    """Say why a transform, or one inside a container, cannot be applied to one segment.
+
+    Raises:
+        TypeError: If it is refused.
+        ValueError: If its options are, or its place.
+    """
+    _check(transform, is_last=True)
+
+
+def _check(transform: Any, is_last: bool) -> None:
+    name = type(transform).__name__
     reason = REFUSED.get(type(transform))
     if reason is not None:
-        raise TypeError(f"transform must give one picture per segment, got {type(transform).__name__}: {reason}")
-    children = transform if isinstance(transform, torch.nn.Sequential) else getattr(transform, "transforms", ())
-    if isinstance(transform, v2.Compose | v2.RandomApply | v2.RandomChoice | v2.RandomOrder | torch.nn.Sequential):
-        for child in children:
-            check_allowed(child)
+        raise TypeError(f"transform must give one picture per segment, got {name}: {reason}")
+    if isinstance(transform, SegmentTransform):
+        raise TypeError(f"transform must act on an image, got {name}, which acts on segments")
+    if isinstance(transform, _WARPS) and transform.interpolation not in WARP_MODES:
+        raise ValueError(
+            f"interpolation of {name} must be nearest or bilinear, as torchvision has no other for tensors, got "
+            f"{transform.interpolation}"
+        )
+    if isinstance(transform, _LAST) and not is_last:
+        raise ValueError(f"{name} must come last, as others take values in [0, 1]: put what follows before it")
+    children = _children(transform)
+    for i, child in enumerate(children):
+        ends = i + 1 == len(children) or isinstance(transform, v2.RandomChoice)
+        _check(child, is_last=is_last and ends and not (isinstance(transform, v2.RandomOrder) and len(children) > 1))
+
+
+def _children(transform: Any) -> list[Any]:
+    if isinstance(transform, torch.nn.Sequential):
+        return list(transform)
+    is_container = isinstance(transform, v2.Compose | v2.RandomApply | v2.RandomChoice | v2.RandomOrder)
+    return list(transform.transforms) if is_container else []

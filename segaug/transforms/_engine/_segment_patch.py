@@ -11,6 +11,7 @@ from torchvision import tv_tensors
 from segaug.functional import premultiply
 from segaug.functional._alpha import fill_outside
 from segaug.functional._dtype import to_dtype
+from segaug.transforms._engine._place import is_in_picture, narrow, widen
 
 __all__ = ["Coverage", "SegmentPatch", "StraightPatch", "covered", "filled", "split"]
 
@@ -120,9 +121,12 @@ def _as_before(changed: torch.Tensor, image: torch.Tensor, alpha: torch.Tensor) 
 def _blur(image: torch.Tensor, alpha: torch.Tensor, kernel_size: Any, sigma: Any = None) -> torch.Tensor:
     """Weighted by coverage, so that nothing from outside the segment mixes in."""
     straight, weights, _, is_full = _straight(image, alpha)
-    if is_full:
+    if is_full and not is_in_picture():
         return F.gaussian_blur_image(image, kernel_size, sigma)
-    mixed, weight = (F.gaussian_blur_image(layer, kernel_size, sigma) for layer in (straight * weights, weights[None]))
+    width, height = (kernel_size, kernel_size) if isinstance(kernel_size, int) else (kernel_size[0], kernel_size[-1])
+    margin = height // 2, width // 2
+    layers = (widen(layer, *margin) for layer in (straight * weights, weights[None]))
+    mixed, weight = (narrow(F.gaussian_blur_image(layer, kernel_size, sigma), *margin) for layer in layers)
     mixed = mixed / weight
     return _as_before(mixed.round() if image.dtype == torch.uint8 else mixed, image, alpha)
 
@@ -130,8 +134,10 @@ def _blur(image: torch.Tensor, alpha: torch.Tensor, kernel_size: Any, sigma: Any
 def _sharpness(image: torch.Tensor, alpha: torch.Tensor, sharpness_factor: float) -> torch.Tensor:
     """Towards or away from the mean of the neighbours of the same segment, weighted by coverage."""
     straight, weights, full, is_full = _straight(image, alpha)
-    if is_full or min(alpha.shape) <= 2 or sharpness_factor < 0:
+    as_there = (is_full or min(alpha.shape) <= 2) and not is_in_picture()
+    if as_there or sharpness_factor < 0:
         return F.adjust_sharpness_image(image, sharpness_factor)
+    straight, weights = widen(straight, 1, 1), widen(weights, 1, 1)
     kernel = torch.tensor([[1.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 1.0]]).to(straight)[None, None]
     mixed, weight = (conv2d(layer[:, None], kernel)[:, 0] for layer in (straight * weights, weights[None]))
     smooth = mixed / weight
@@ -141,7 +147,7 @@ def _sharpness(image: torch.Tensor, alpha: torch.Tensor, sharpness_factor: float
     changed = straight.float() if image.dtype == torch.uint8 else straight.clone()
     inner = changed[:, 1:-1, 1:-1]
     inner.add_(smooth.to(changed.dtype).sub(inner), alpha=1.0 - sharpness_factor)
-    return _as_before(changed.clamp(0.0, full).double(), image, alpha)
+    return _as_before(narrow(changed.clamp(0.0, full).double(), 1, 1), image, alpha)
 
 
 def _erase(inpt: SegmentPatch, i: int, j: int, h: int, w: int, v: torch.Tensor, inplace: bool = False) -> SegmentPatch:

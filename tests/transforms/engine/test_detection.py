@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -154,6 +155,107 @@ class TestFollow:
         _, new = PerSegment(FLIP)(image, target)
         assert new["boxes"].dtype == torch.int64
         assert torch.equal(plain(new["boxes"]), mask_boxes(plain(new["masks"])))
+
+
+def per_instance(count, kind):
+    """Entries of a target with one row per segment, numbered, as lists, arrays or tensors."""
+    make = {"list": list, "array": np.array, "tensor": torch.tensor}[kind]
+    numbers = list(range(count))
+    return {key: make(numbers) for key in ("scores", "id", "instance_id", "category_id", "iscrowd", "difficult")}
+
+
+class TestRows:
+    """Entries beside boxes and masks, in the forms that data sets have them in."""
+
+    @pytest.mark.parametrize("kind", ["list", "array", "tensor"])
+    def test_what_vanishes_is_dropped_everywhere(self, photo, kind):
+        masks = torch.zeros(3, 72, 96, dtype=torch.bool)
+        masks[0, 5:15, 5:25] = masks[1, 20:30, 20:27] = masks[2, 40:50, 40:48] = True
+        target = {
+            **per_instance(3, kind),
+            "labels": {"list": list, "array": np.array, "tensor": torch.tensor}[kind]([7, 8, 9]),
+            "masks": tv_tensors.Mask(masks),
+            "boxes": make_boxes(masks),
+            "segmentation": [[[5.0, 5.0]], {"counts": [1], "size": [72, 96]}, [[40.0, 40.0]]],
+            "names": ["a", "b", "c"],
+            "size": torch.tensor([72, 96, 3]),
+            "image_id": [4, 5, 6],
+            "mean": (0.1, 0.2, 0.3),
+            "depth": torch.zeros(3, 72, 96),
+            "number": 3,
+            "about": {"place": ["x", "y", "z"]},
+        }
+        out = PerSegment(vanishing(7), geometry=True)
+        _, new = out(tv_tensors.Image(photo), target)
+        for key in per_instance(3, kind):
+            assert type(new[key]) is type(target[key])
+            assert list(new[key]) == [0, 2], key
+        assert list(new["labels"]) == [7, 9]
+        assert new["names"] == ["a", "c"]
+        assert new["segmentation"] == [target["segmentation"][0], target["segmentation"][2]]
+        for key in ("size", "image_id", "mean", "depth", "number"):
+            assert new[key] is target[key]
+        assert new["about"] == target["about"]
+
+    @pytest.mark.parametrize("kind", ["list", "arrays", "array", "tensor"])
+    def test_coco_boxes_and_areas_are_computed_anew(self, photo, kind):
+        labels = torch.zeros(72, 96, dtype=torch.int64)
+        labels[5:15, 5:25], labels[40:50, 40:48] = 1, 2
+        masks = torch.stack([labels == 1, labels == 2])
+        rows = [[5.25, 5.0, 20.0, 10.0], [40.0, 40.25, 8.0, 10.0]]
+        areas = [200.5, 80.5]
+        bbox = {
+            "list": rows,
+            "arrays": [np.array(row) for row in rows],
+            "array": np.array(rows),
+            "tensor": torch.tensor(rows),
+        }[kind]
+        area = {"list": areas, "arrays": areas, "array": np.array(areas), "tensor": torch.tensor(areas)}[kind]
+
+        def shrink_wide(pixels):
+            return pixels[:, 2:-2, 3:-3] if pixels.shape[-1] == 20 else pixels
+
+        _, new = PerSegment(shrink_wide, geometry=True)(
+            tv_tensors.Image(photo), {"masks": tv_tensors.Mask(masks), "bbox": bbox, "area": area}
+        )
+        assert type(new["bbox"]) is type(bbox)
+        assert [[float(side) for side in row] for row in new["bbox"]] == [[8, 7, 14, 6], rows[1]]
+        assert [float(one) for one in new["area"]] == [84, 80.5]
+
+    def test_an_array_of_labels_by_position(self, photo):
+        labels = torch.zeros(72, 96, dtype=torch.int64)
+        labels[5:15, 5:25], labels[40:50, 40:48] = 1, 2
+        out = PerSegment(vanishing(20), geometry=True)(tv_tensors.Image(photo), SegmentMap(labels), np.array([7, 8]))
+        assert out[2].tolist() == [8]
+
+    @pytest.mark.parametrize("key", ["labels", "area", "iscrowd", "bbox"])
+    @pytest.mark.parametrize("make", [list, np.array, torch.tensor])
+    def test_counts_that_disagree(self, make_target, key, make):
+        image, target = make_target()
+        with pytest.raises(ValueError, match=f"{key} must have one entry per segment, got 5 for 6 masks"):
+            PerSegment(FLIP)(image, {**target, key: make([1, 2, 3, 4, 5])})
+
+    def test_boxes_of_a_form_that_is_not_known(self, make_target):
+        image, target = make_target()
+        target["boxes"] = plain(target["boxes"])
+        with pytest.raises(
+            TypeError, match=r"boxes must be tv_tensors.BoundingBoxes to follow the segments, got Tensor"
+        ):
+            PerSegment(FLIP)(image, target)
+        # Nothing moves.
+        _, new = PerSegment(lambda pixels: 255 - pixels)(image, target)
+        assert new["boxes"] is target["boxes"]
+
+    def test_one_entry_beside_one_segment(self, make_target):
+        image, target = make_target(1)
+        target["index"] = torch.tensor([3])
+        _, new = PerSegment(FLIP)(image, target)
+        assert new["index"] is target["index"]
+        with pytest.raises(ValueError, match="index must not be of length 1 beside a single segment"):
+            PerSegment(lambda pixels: pixels * 0, geometry=True)(image, target)
+        del target["index"]
+        _, new = PerSegment(lambda pixels: pixels * 0, geometry=True)(image, {**target, "image_id": torch.tensor([3])})
+        assert new["image_id"].tolist() == [3]
 
 
 class TestOverlaps:

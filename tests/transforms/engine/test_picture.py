@@ -15,6 +15,7 @@ from torchvision.transforms import v2
 
 from segaug import PerSegment, SegmentedImage, SegmentMap
 from segaug.transforms import ColorLowering, register_lowering
+from segaug.transforms._engine._lowerings._operations import NAMES
 
 FLIPS = {"horizontal": v2.RandomHorizontalFlip(0.5), "vertical": v2.RandomVerticalFlip(0.5)}
 MIXED = v2.Compose(
@@ -354,6 +355,168 @@ class TestColours:
             own = plain(sample.segments) > 0
             assert torch.equal(plain(out.image)[:, own], plain(sample.image)[:, own]) != gate
 
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    @pytest.mark.parametrize(
+        "transform",
+        [
+            v2.ColorJitter(0.5, 0.5, 0.5, 0.2),
+            v2.RandomEqualize(1.0),
+            v2.RandomAutocontrast(1.0),
+            v2.RandomPosterize(3, p=1.0),
+            v2.RandomApply([v2.RandomGrayscale(1.0), v2.RandomInvert(0.5)], p=0.6),
+        ],
+        ids=lambda transform: type(transform).__name__,
+    )
+    def test_half_precision_is_computed_in_single(self, make_sample, transform, dtype):
+        sample = make_sample(8, dtype=dtype)
+        sample.image[:, :4, :4] = 1.0
+        per_segment = PerSegment(transform)
+        params = per_segment.make_params([sample])
+        out = per_segment.transform(sample, params)
+        single = SegmentedImage(tv_tensors.Image(plain(sample.image).float()), sample.segments)
+        assert out.image.dtype == dtype
+        assert torch.equal(plain(out.image), plain(per_segment.transform(single, params).image).to(dtype))
+        assert not torch.equal(plain(out.image), plain(sample.image))
+
+
+BLURS = [
+    v2.GaussianBlur((5, 3), (1.7, 1.7)),
+    v2.GaussianBlur(9, (4.0, 4.0)),
+    v2.RandomAdjustSharpness(0.2, p=1.0),
+    v2.RandomAdjustSharpness(4.0, p=1.0),
+]
+
+
+class TestNeighbours:
+    """Blur and sharpness mix a segment's own pixels and nothing else."""
+
+    @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=["uint8", "float32"])
+    @pytest.mark.parametrize("transform", BLURS, ids=str)
+    def test_the_loop_gives_what_the_batched_path_gives(self, make_sample, transform, dtype):
+        sample = make_sample(12, dtype=dtype)
+        # A pixel, a line, and a box that is full.
+        sample.segments[3, 5], sample.segments[9, 5:9], sample.segments[20:30, 20:30] = 100, 101, 102
+        # In a chain the loop gets the whole chain for each segment.
+        for steps in (transform, v2.Compose([transform, v2.RandomHorizontalFlip(1.0)])):
+            batched, looped = (PerSegment(steps, vectorized=flag, background=False)(sample) for flag in (True, False))
+            assert torch.equal(plain(batched.segments), plain(looped.segments))
+            difference = (plain(batched.image).double() - plain(looped.image).double()).abs()
+            # What a flip leaves is filled with the mean of the picture that it finds: blurred already, or not yet.
+            difference = difference[:, plain(batched.segments) > 0]
+            assert difference.max() <= (1 if dtype == torch.uint8 else 1e-5)
+            assert not torch.equal(plain(batched.image), plain(sample.image))
+
+    @pytest.mark.parametrize("vectorized", [True, False])
+    @pytest.mark.parametrize(("transform", "reach"), [(BLURS[1], 4), (BLURS[2], 1)])
+    def test_a_segment_as_large_as_the_picture_differs_from_torchvision_at_the_border_only(
+        self, photo, transform, reach, vectorized
+    ):
+        sample = SegmentedImage(photo, SegmentMap(torch.ones(photo.shape[1:], dtype=torch.int64)))
+        out = plain(PerSegment(transform, vectorized=vectorized)(sample).image).int()
+        expected = plain(transform(tv_tensors.Image(photo))).int()
+        inner = (..., slice(reach, -reach), slice(reach, -reach))
+        assert (out - expected)[inner].abs().max() <= 1
+        assert (out - expected).abs().max() > 1
+
+    @pytest.mark.parametrize("vectorized", [True, False])
+    def test_a_pixel_alone_stays_as_it_is(self, photo, vectorized):
+        labels = torch.zeros(72, 96, dtype=torch.int64)
+        labels[0, 0] = labels[30, 40] = 1
+        labels[50, 60] = 2
+        for transform in (BLURS[0], BLURS[3]):
+            out = PerSegment(transform, vectorized=vectorized, background=False)(
+                SegmentedImage(photo, SegmentMap(labels))
+            )
+            assert torch.equal(plain(out.image), photo)
+
+    def test_sharpness_of_automatic_augmentation_is_that_of_its_own_transform(self, photo):
+        labels = torch.zeros(72, 96, dtype=torch.int64)
+        labels[10:30, 10:30], labels[50, 60] = 1, 2
+        sample = SegmentedImage(photo, SegmentMap(labels))
+        trivial = PerSegment(v2.TrivialAugmentWide(), background=False)
+        params = trivial.make_params([sample])
+        for one in params["runs"][0][1:]:
+            one["operation"].fill_(NAMES.index("Sharpness"))
+            one["magnitude"].fill_(0.9)
+        expected = PerSegment(v2.RandomAdjustSharpness(1.9, p=1.0), background=False)(sample)
+        assert torch.equal(plain(trivial.transform(sample, params).image), plain(expected.image))
+
+
+def dot(height, width, label=3):
+    """A picture of noise in which one small box is a segment."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.zeros(40, 50, dtype=torch.int64)
+    labels[10 : 10 + height, 20 : 20 + width] = label
+    image = torch.randint(256, (3, 40, 50), dtype=torch.uint8, generator=generator)
+    return SegmentedImage(tv_tensors.Image(image), SegmentMap(labels))
+
+
+SMALL = [(1, 1), (1, 3), (3, 1), (2, 2), (5, 5)]
+
+
+class TestTinySegments:
+    @pytest.mark.parametrize("vectorized", [True, False])
+    @pytest.mark.parametrize("size", SMALL)
+    @pytest.mark.parametrize(
+        "transform",
+        [
+            kornia.augmentation.RandomBoxBlur((7, 7), p=1.0),
+            kornia.augmentation.RandomClahe(grid_size=(4, 4), p=1.0),
+            kornia.augmentation.RandomGaussianBlur((21, 21), (0.3, 3.0), p=1.0),
+            kornia.augmentation.RandomGaussianNoise(p=1.0),
+            kornia.augmentation.RandomJigsaw((4, 3), p=1.0),
+            kornia.augmentation.RandomMedianBlur((5, 5), p=1.0),
+            kornia.augmentation.RandomRain((5, 30), (3, 6), (-3, 3), p=1.0),
+            kornia.augmentation.RandomSharpness(p=1.0),
+            albumentations.Compose([albumentations.ToGray(p=1.0), albumentations.GlassBlur(p=1.0)]),
+            albumentations.Downscale((0.2, 0.2), p=1.0),
+            albumentations.FancyPCA(p=1.0),
+            albumentations.PlasmaShadow(p=1.0),
+        ],
+        ids=lambda transform: type(transform).__name__,
+    )
+    def test_room_for_what_changes_colours(self, transform, size, vectorized):
+        sample = dot(*size)
+        per_segment = PerSegment(transform, vectorized=vectorized, background=False)
+        params = per_segment.make_params([sample])
+        out = per_segment.transform(sample, params)
+        outside = plain(sample.segments) == 0
+        if not isinstance(transform, kornia.augmentation.RandomJigsaw):
+            assert torch.equal(plain(out.segments), plain(sample.segments))
+            assert torch.equal(plain(out.image)[:, outside], plain(sample.image)[:, outside])
+        assert torch.equal(plain(out.image), plain(per_segment.transform(sample, params).image))
+
+    def test_what_fits_gets_no_room(self):
+        sample = dot(9, 9)
+        seen = []
+
+        class Watch(albumentations.ImageOnlyTransform):
+            def apply(self, img, **params):
+                seen.append(img.shape)
+                return img
+
+        PerSegment(Watch(p=1.0), background=False)(sample)
+        assert seen == [(9, 9, 3)]
+
+    @pytest.mark.parametrize(
+        ("transform", "size"),
+        [
+            (v2.ScaleJitter((4, 4), (0.1, 0.1)), (1, 1)),
+            (v2.RandomShortestSize([1], max_size=2), (1, 9)),
+            (v2.Resize(1, max_size=2), (1, 9)),
+            (v2.RandomCrop(16), (5, 5)),
+            (kornia.augmentation.LongestMaxSize(2), (1, 9)),
+            (kornia.augmentation.CenterCrop(10), (5, 5)),
+            (albumentations.GridDistortion(p=1.0), (1, 1)),
+            (albumentations.RandomCrop(9, 9), (5, 5)),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_an_error_names_the_segment(self, transform, size):
+        with pytest.raises(Exception, match=r"[a-z]") as caught:
+            PerSegment(transform)(dot(*size))
+        assert any("the segment with label 3 in the picture" in note for note in caught.value.__notes__)
+
 
 class TestKinds:
     @pytest.mark.parametrize("channels", [1, 3])
@@ -391,6 +554,21 @@ class TestKinds:
         inverted = PerSegment(kornia.augmentation.RandomInvert(p=1.0))(sample)
         assert torch.equal(plain(inverted.image), 255 - plain(sample.image))
         assert torch.equal(plain(inverted.segments), plain(sample.segments))
+
+    @pytest.mark.parametrize("vectorized", [True, False])
+    def test_albumentations_that_change_colours_alone_take_the_background(self, make_sample, vectorized):
+        sample = make_sample(5)
+        background = plain(sample.segments) == 0
+        invert = albumentations.InvertImg(p=1.0)
+        inside = [invert, albumentations.OneOf([albumentations.Solarize((0.0, 0.0), p=1.0)], p=0.0)]
+        for transform in (invert, albumentations.Compose(inside), albumentations.Sequential([invert], p=1.0)):
+            out = PerSegment(transform, vectorized=vectorized)(sample)
+            assert torch.equal(plain(out.image), 255 - plain(sample.image))
+            assert torch.equal(plain(out.segments), plain(sample.segments))
+        moving = albumentations.Compose([invert, albumentations.HorizontalFlip(p=0.0)])
+        out = PerSegment(moving, vectorized=vectorized)(sample)
+        assert torch.equal(plain(out.image)[:, background], plain(sample.image)[:, background])
+        assert torch.equal(plain(out.image)[:, ~background], 255 - plain(sample.image)[:, ~background])
 
     def test_the_loop_gives_what_the_batched_path_gives(self, make_sample):
         sample = make_sample(9)
@@ -476,6 +654,29 @@ class TestBadInput:
             PerSegment(fail, geometry=True)(sample)
         assert "label 3 in the picture" in caught.value.__notes__[0]
         assert torch.equal(plain(sample.image), before)
+
+    @pytest.mark.parametrize("transform", [v2.RandomInvert(), v2.RandomHorizontalFlip(), MIXED])
+    def test_params_for_something_else(self, make_sample, make_tokens, transform):
+        per_segment = PerSegment(transform, p=0.5)
+        params = per_segment.make_params([make_sample(5)])
+        for segments in (4, 6):
+            message = f"must be drawn for this picture, which has {segments} segments, got params for 5 segments"
+            with pytest.raises(ValueError, match=message):
+                per_segment.transform(make_sample(segments), params)
+        tokens = make_tokens(3, size=16)
+        with pytest.raises(ValueError, match="must be drawn for these tokens, got params for a picture"):
+            per_segment.transform(tokens, params)
+
+    def test_params_of_tokens_in_a_picture(self, make_sample, make_tokens):
+        per_segment = PerSegment(v2.RandomInvert(), p=0.5)
+        params = per_segment.make_params([make_tokens(5, size=16)])
+        with pytest.raises(ValueError, match="which has 5 segments, got params for tokens"):
+            per_segment.transform(make_sample(5), params)
+
+    def test_params_of_the_parts_of_a_sample(self, make_sample):
+        sample = make_sample(3)
+        with pytest.raises(TypeError, match=r"make_params takes \[SegmentTokens\] or \[SegmentedImage\], got Image"):
+            PerSegment(v2.RandomInvert()).make_params([sample.image, sample.segments])
 
     def test_options(self):
         with pytest.raises(ValueError, match="fill must be one of 'mean', 'inpaint', 'keep', got 'blur'"):

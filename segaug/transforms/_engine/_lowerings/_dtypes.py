@@ -21,6 +21,8 @@ class _Fixed(Lowering):
 
 @register_lowering(v2.ToDtype)
 class _ToDtype(_Fixed):
+    changes_dtype = True
+
     def apply(
         self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,6 +40,8 @@ class _ToDtype(_Fixed):
 
 @register_lowering(v2.ConvertImageDtype)
 class _ConvertImageDtype(_Fixed):
+    changes_dtype = True
+
     def apply(
         self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
     ) -> tuple[torch.Tensor, torch.Tensor]:

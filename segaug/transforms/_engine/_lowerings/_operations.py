@@ -8,6 +8,7 @@ from segaug.functional._color import Change, TokenColors, brighten, change_contr
 from segaug.functional._filter import adjust_sharpness
 from segaug.functional._tone import autocontrast, equalize, invert, posterize, solarize
 from segaug.functional._warp import affine
+from segaug.transforms._engine._place import narrow, widen
 
 __all__ = ["IDENTITY", "NAMES", "apply_operations"]
 
@@ -45,7 +46,8 @@ def apply_operations(
         patches[chosen] = _recolor(patches[chosen], alpha[chosen], operation[chosen], magnitude[chosen])
     chosen = (operation == _SHARPNESS).nonzero().squeeze(1)
     if len(chosen):
-        patches[chosen] = adjust_sharpness(patches[chosen], alpha[chosen], 1.0 + magnitude[chosen])
+        wide = widen(patches[chosen], 1, 1), widen(alpha[chosen], 1, 1)
+        patches[chosen] = narrow(adjust_sharpness(*wide, 1.0 + magnitude[chosen]), 1, 1)
     chosen = (operation >= _FIRST_GEOMETRY).nonzero().squeeze(1)
     if len(chosen):
         packed = torch.cat([patches[chosen], alpha[chosen, None]], dim=1)

@@ -14,9 +14,9 @@ from segaug.transforms._engine._lowering import Draw, Lowering, Params, register
 from segaug.transforms._engine._lowerings._layers import on_layers
 from segaug.transforms._random import bernoulli, integers, uniform
 
-__all__ = ["Warp"]
+__all__ = ["WARP_MODES", "Warp"]
 
-_MODES = {
+WARP_MODES = {
     mode: name for name, number in (("nearest", 0), ("bilinear", 2)) for mode in (name, number, InterpolationMode(name))
 }
 # Of a shear nearer to a right angle, the picture keeps only so much: ten times the box.
@@ -26,21 +26,20 @@ _STEEPEST = 10.0
 class Warp(Lowering):
     """Resamples, nearest or bilinear."""
 
-    def why_not(self, transform: Any) -> str | None:
-        mode = transform.interpolation
-        return None if mode in _MODES else f"interpolation={mode} (batched: nearest, bilinear)"
-
     @staticmethod
     def options(transform: Any) -> dict[str, Any]:
         """How to sample: what is filled in is no part of the segment, but torchvision blends towards it twice."""
         fill = transform.fill.get("others") if isinstance(transform.fill, dict) else transform.fill
-        return {"interpolation": _MODES[transform.interpolation], "fill_mask": fill is not None}
+        return {"interpolation": WARP_MODES[transform.interpolation], "fill_mask": fill is not None}
 
 
 @register_lowering(v2.RandomRotation)
 class _RandomRotation(Warp):
     def why_not(self, transform: Any) -> str | None:
-        return "expand=True, which gives each its own size" if transform.expand else super().why_not(transform)
+        return "expand=True, which gives each its own size" if transform.expand else None
+
+    def output_shape(self, transform: Any, channels: int, height: int, width: int) -> tuple[int, int, int] | None:
+        return None if transform.expand else (channels, height, width)
 
     def reach(self, transform: Any, height: int, width: int) -> tuple[int, int]:
         return _reach(height, width, transform.degrees)
