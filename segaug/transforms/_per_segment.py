@@ -17,8 +17,10 @@ from segaug.transforms._engine._loop import has_callable
 from segaug.transforms._engine._lowering import Draw, Params
 from segaug.transforms._engine._nodes import LIVE as _LIVE
 from segaug.transforms._engine._nodes import Looped
+from segaug.transforms._engine._on_picture import run_on_picture
 from segaug.transforms._engine._on_tokens import run_on_tokens
-from segaug.transforms._engine._picture import Picture, draw_for_picture, run_on_picture
+from segaug.transforms._engine._picture import Picture
+from segaug.transforms._engine._picture_draws import draw_for_picture
 from segaug.transforms._engine._picture_rules import check_in_picture
 from segaug.transforms._engine._plan import make_plan
 from segaug.transforms._engine._refused import check_allowed
