@@ -78,6 +78,8 @@ def _parts(transform: Any) -> Iterator[Any]:
         elif callable(part):
             yield part
             stack.extend(getattr(part, "__dict__", {}).values())
+            # What a partial or a bound method holds.
+            stack.extend(getattr(part, name, None) for name in ("func", "args", "keywords", "__self__"))
 
 
 def seeded(dataset: Any, transform: Callable[[Any], Any], seed: int) -> SeededDataset:

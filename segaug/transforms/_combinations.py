@@ -1,5 +1,6 @@
 """Every outcome of a finite transform, one after the other."""
 
+import hashlib
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -10,14 +11,14 @@ from torch.utils import _pytree as pytree
 from segaug._checks import describe
 from segaug.structures import SegmentTokens
 from segaug.transforms._engine._lowering import Params
-from segaug.transforms._engine._nodes import Segments
+from segaug.transforms._engine._nodes import Segments, describe_shape
 from segaug.transforms._engine._on_tokens import run_on_tokens
 from segaug.transforms._per_segment import PerSegment
 
 __all__ = ["combinations", "count_combinations"]
 
 # Patches of noise that outcomes are told apart by.
-_NOISES = 8
+_NOISES = 4
 
 
 def combinations(transform: Any, tokens: SegmentTokens) -> Iterator[SegmentTokens]:
@@ -90,25 +91,40 @@ def _distinct(per_segment: PerSegment, tokens: SegmentTokens) -> list[Params]:
     """Outcomes for one segment that differ, as tried on some patches; the unchanged one first."""
     channels, height, width = shape = tokens.patches.shape[-3:]
     outcomes = per_segment._plan.outcomes((channels, height, width))
-    full = 255 if tokens.patches.dtype == torch.uint8 else 1
-    # Every level, for what depends on it alone, and noise, which has no symmetry.
-    levels = torch.arange(256, dtype=torch.float64).view(-1, 1, 1, 1).expand(-1, *shape) / 255.0
-    noise = torch.rand((_NOISES, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    patches = (torch.cat([levels, noise]) * full).round(decimals=0 if full == 255 else 6).to(tokens.patches.dtype)
+    # Every level, for what depends on it alone, and noise, which has no symmetry. Floats are fractions that inverting
+    # twice gives back exactly.
+    full, steps = (255, 256) if tokens.patches.dtype == torch.uint8 else (1, 257)
+    count = max(1, -(-steps // (height * width)))
+    levels = torch.arange(count * height * width).remainder(steps).view(count, 1, height, width)
+    noise = torch.randint(steps, (_NOISES, *shape), generator=torch.Generator().manual_seed(0))
+    patches = torch.cat([levels.expand(-1, channels, -1, -1), noise]).double()
+    patches = (patches if full == 255 else patches / 256.0).to(tokens.patches.dtype)
     alpha = torch.full_like(patches[:, 0], full)
     # All are rows of one outcome.
     probes = Segments(patches, alpha, lambda index: ["a probe"] * len(index), torch.zeros(len(patches)).long())
     found: dict[bytes, Params] = {}
+    kinds = set()
     for outcome in outcomes:
         layers = per_segment._plan.apply(probes, outcome)
-        found.setdefault(b"".join(_bytes(layer) for layer in layers), outcome)
-    unchanged = _bytes(patches) + _bytes(alpha)
+        kinds.add(describe_shape(layers[0]))
+        found.setdefault(_digest(layers), outcome)
+    if len(kinds) > 1 and tokens.num_tokens > 1:
+        raise ValueError(
+            "transform must give every segment the same size, channels and dtype, its outcomes are "
+            + ", ".join(sorted(kinds))
+        )
+    unchanged = _digest((patches, alpha))
     first = [found.pop(unchanged)] if unchanged in found else []
     return first + list(found.values())
 
 
-def _bytes(layer: torch.Tensor) -> bytes:
-    return layer.contiguous().view(torch.uint8).numpy().tobytes()
+def _digest(layers: tuple[torch.Tensor, torch.Tensor]) -> bytes:
+    """Tell results apart, but for the rounding of floats."""
+    digest = hashlib.sha256()
+    for layer in layers:
+        exact = layer.double().mul(1e5).round().to(torch.int32) if layer.is_floating_point() else layer
+        digest.update(f"{tuple(layer.shape)} {layer.dtype}".encode() + exact.contiguous().numpy().tobytes())
+    return digest.digest()
 
 
 def _go_through(

@@ -150,7 +150,9 @@ class PerSegment(SegmentTransform):
                 "its map make a SegmentedImage"
             )
         channels, height, width = structure.patches.shape[-3:]
-        return self._plan.make_params(Draw(structure.labels.numel(), channels, height, width, self._stream))
+        return self._plan.make_params(
+            Draw(structure.labels.numel(), channels, height, width, self._stream, dtype=structure.patches.dtype)
+        )
 
     def transform(self, inpt: SegmentTokens | SegmentedImage, params: Params) -> SegmentTokens | SegmentedImage:
         """Apply parameters that were drawn."""

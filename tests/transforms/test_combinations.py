@@ -61,6 +61,7 @@ def test_the_random_transform_reaches_each_and_nothing_else(make_tokens, n, vect
         (v2.RandomChoice([FLIP, v2.RandomVerticalFlip(), v2.RandomInvert(1.0)]), 4),
         (v2.RandomOrder([FLIP, v2.RandomInvert(0.5)]), 4),
         (v2.Identity(), 1),
+        (v2.Compose([v2.RandomInvert(0.5), v2.RandomInvert(0.5)]), 2),
         (v2.RandomChannelPermutation(), 6),
         (v2.Compose([v2.CenterCrop(4), FLIP]), 2),
         (PerSegment(FLIP, p=0.3), 2),
@@ -139,6 +140,16 @@ def test_infinitely_many_are_an_error_that_names_the_part(make_tokens, call):
         call(v2.Compose([FLIP, v2.ColorJitter(0.3)]), make_tokens(2))
     with pytest.raises(ValueError, match=r"finitely many outcomes that are known, Lambda is called once per segment"):
         call(v2.Lambda(lambda image: image), make_tokens(2))
+
+
+def test_outcomes_of_several_sizes_are_an_error(make_tokens):
+    with pytest.raises(ValueError, match="same size"):
+        count_combinations(v2.RandomChoice([v2.Resize((3, 3)), v2.Identity()]), make_tokens(3))
+
+
+def test_rounding_of_floats_makes_no_outcome(make_tokens):
+    twice = v2.Compose([v2.RandomInvert(0.5), v2.RandomInvert(0.5)])
+    assert count_combinations(twice, make_tokens(2, dtype=torch.float32, background=False)) == 4
 
 
 def test_bad_tokens(make_tokens):

@@ -36,14 +36,31 @@ class Sequence(Node):
     def is_color(self) -> bool:  # type: ignore[override]
         return all(child.is_color for child in self.children)
 
-    @property
-    def changes_dtype(self) -> bool:  # type: ignore[override]
-        return any(child.changes_dtype for child in self.children)
+    def output_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        for child in self.children:
+            dtype = child.output_dtype(dtype)
+        return dtype
+
+    def possible_shapes(self, shape: Shape, in_picture: bool = False) -> set[Shape] | None:
+        shapes = {shape}
+        for child in self.children:
+            after = [child.possible_shapes(one, in_picture) for one in shapes]
+            if any(one is None for one in after):
+                return None
+            shapes = {new for one in after if one is not None for new in one}
+        return shapes
 
     def make_params(self, draw: Draw) -> Params:
         shape: Shape | None = (draw.channels, draw.height, draw.width)
         end = self._known((draw.channels, draw.height, draw.width), draw.in_picture)
         self._say_once(end, draw)
+        if end < len(self.children) and draw.count > 1 and not draw.in_picture:
+            possible = self.possible_shapes((draw.channels, draw.height, draw.width))
+            if possible is not None and len(possible) > 1:
+                raise ValueError(
+                    "transform must give every segment the same size and channels: it would make one of "
+                    f"{', '.join(sorted(map(str, possible)))}"
+                )
         params = []
         for child in self.children[:end]:
             params.append(child.make_params(draw))
@@ -51,6 +68,7 @@ class Sequence(Node):
                 shape = child.output_shape(shape, draw.in_picture)
             if shape is not None:
                 draw = replace(draw, channels=shape[0], height=shape[1], width=shape[2])
+            draw = replace(draw, dtype=child.output_dtype(draw.dtype))
         rest = None if end == len(self.children) else seeds(draw.count, draw.generator)
         return {"children": params, "rest": rest}
 
@@ -87,9 +105,11 @@ class Sequence(Node):
         for child, own in zip(self.children, params["children"], strict=False):
             patches, alpha = child.apply(segments, own)
             segments = replace(segments, patches=patches, alpha=alpha)
-        if params["rest"] is None or not len(segments.index):
+        if params["rest"] is None:
             return segments.patches, segments.alpha
         rest = Sequence(self.children[len(params["children"]) :])
+        if not len(segments.index):
+            return rest.apply_to_none(segments)
         starts = params["rest"][segments.index.cpu()].tolist()
         parts = [rest.apply_to_one(segments, k, start) for k, start in enumerate(starts)]
         kinds = sorted({describe_shape(patches) for patches, _ in parts})
@@ -100,6 +120,15 @@ class Sequence(Node):
             )
         patches, alpha = (torch.cat(layer) for layer in zip(*parts, strict=True))
         return patches, alpha
+
+    def apply_to_none(self, segments: Segments) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give no segments the size and dtype that some would have, as far as they are known."""
+        for child in self.children:
+            channels, height, width = segments.patches.shape[1:]
+            draw = Draw(0, channels, height, width, torch.Generator(), segments.in_picture, segments.patches.dtype)
+            patches, alpha = child.apply(segments, child.make_params(draw))
+            segments = replace(segments, patches=patches, alpha=alpha)
+        return segments.patches, segments.alpha
 
     def apply_to_one(self, segments: Segments, k: int, start: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw and apply step by step for the segment at ``k``."""
@@ -114,7 +143,7 @@ class Sequence(Node):
         )
         for child in self.children:
             channels, height, width = one.patches.shape[1:]
-            own = child.make_params(Draw(1, channels, height, width, generator, segments.in_picture))
+            own = child.make_params(Draw(1, channels, height, width, generator, segments.in_picture, one.patches.dtype))
             patches, alpha = child.apply(one, own)
             one = replace(one, patches=patches, alpha=alpha)
         return one.patches, one.alpha
@@ -151,9 +180,12 @@ class Gated(Node):
     def is_color(self) -> bool:  # type: ignore[override]
         return self.child.is_color
 
-    @property
-    def changes_dtype(self) -> bool:  # type: ignore[override]
-        return self.p > 0.0 and self.child.changes_dtype
+    def output_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        return self.child.output_dtype(dtype) if self.p > 0.0 else dtype
+
+    def possible_shapes(self, shape: Shape, in_picture: bool = False) -> set[Shape] | None:
+        inside = self.child.possible_shapes(shape, in_picture) if self.p > 0.0 else {shape}
+        return inside if inside is None or self.p >= 1.0 else inside | {shape}
 
     def make_params(self, draw: Draw) -> Params:
         if self.p <= 0.0:
@@ -165,7 +197,7 @@ class Gated(Node):
                 f"transform must give every segment the same size and channels: with p={self.p:g} some would become {new}, "
                 f"the others stay {shape}"
             )
-        if self.p < 1.0 and self.child.changes_dtype:
+        if self.p < 1.0 and self.child.output_dtype(draw.dtype) != draw.dtype and draw.count > 1:
             raise ValueError(
                 f"transform must give every segment the same dtype: with p={self.p:g} some would change it, others not"
             )
@@ -216,16 +248,21 @@ class Choice(Node):
 
     @property
     def is_color(self) -> bool:  # type: ignore[override]
-        return all(child.is_color for child in self.children)
+        return all(child.is_color for child in self.taken)
 
     @property
-    def _taken(self) -> list[Node]:
+    def taken(self) -> list[Node]:
         """The children that any segment takes."""
         return [child for child, p in zip(self.children, self.p, strict=True) if p > 0.0]
 
-    @property
-    def changes_dtype(self) -> bool:  # type: ignore[override]
-        return any(child.changes_dtype for child in self._taken)
+    def output_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        # Where there are several, drawing raises.
+        return self.taken[0].output_dtype(dtype)
+
+    def possible_shapes(self, shape: Shape, in_picture: bool = False) -> set[Shape] | None:
+        after = [child.possible_shapes(shape, in_picture) for child in self.taken]
+        known = [shapes for shapes in after if shapes is not None]
+        return set().union(*known) if len(known) == len(after) else None
 
     def make_params(self, draw: Draw) -> Params:
         shape = (draw.channels, draw.height, draw.width)
@@ -235,7 +272,7 @@ class Choice(Node):
                 f"transform must give every segment the same size and channels: of {shape} RandomChoice would make one of "
                 f"{', '.join(sorted(map(str, possible)))}"
             )
-        if len({child.changes_dtype for child in self._taken}) > 1:
+        if len({child.output_dtype(draw.dtype) for child in self.taken}) > 1 and draw.count > 1:
             raise ValueError(
                 "transform must give every segment the same dtype: one choice of RandomChoice changes it, another does not"
             )
@@ -246,7 +283,7 @@ class Choice(Node):
         return {"choice": choice, "children": children}
 
     def _possible(self, shape: Shape, in_picture: bool) -> set[Shape | None]:
-        return {child.output_shape(shape, in_picture) for child in self._taken}
+        return {child.output_shape(shape, in_picture) for child in self.taken}
 
     def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape | None:
         possible = self._possible(shape, in_picture)
@@ -276,6 +313,7 @@ class Choice(Node):
         changes = {
             key: _recoloring(child, own)
             for key, (child, own) in enumerate(zip(self.children, params["children"], strict=True))
+            if own is not None
         }
         colors.on_groups(params["choice"].to(colors.values.device), changes)
 

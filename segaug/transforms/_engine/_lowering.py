@@ -18,7 +18,8 @@ Params = dict[str, Any]
 class Draw:
     """What parameters are drawn for: the number of segments, the shape of their patches, and where to draw.
 
-    ``in_picture`` tells that segments lie in a picture, each patch as large as the segment's box.
+    ``in_picture`` tells that segments lie in a picture, each patch as large as the segment's box. Draws depend neither on
+    pixels nor on ``dtype``, which is there to refuse what would make several of it.
     """
 
     count: int
@@ -27,6 +28,7 @@ class Draw:
     width: int
     generator: torch.Generator | None
     in_picture: bool = False
+    dtype: torch.dtype = torch.uint8
 
 
 class Lowering(ABC):
@@ -40,12 +42,13 @@ class Lowering(ABC):
         """Say why this very transform cannot be batched, or None if it can."""
         return None
 
-    # Whether patches come out in another dtype.
-    changes_dtype: bool = False
-
     def output_shape(self, transform: Any, channels: int, height: int, width: int) -> tuple[int, int, int] | None:
         """Channels, height and width of a patch after the transform; None if they differ between segments."""
         return channels, height, width
+
+    def output_dtype(self, transform: Any, dtype: torch.dtype) -> torch.dtype:
+        """Dtype of a patch after the transform."""
+        return dtype
 
     def reach(self, transform: Any, height: int, width: int) -> tuple[int, int]:
         """How far a segment in a picture may reach beyond its box, up and down and to the sides, in pixels.

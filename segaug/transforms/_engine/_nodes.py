@@ -59,12 +59,18 @@ class Node(ABC):
     def make_params(self, draw: Draw) -> Params:
         """Draw for ``draw.count`` segments."""
 
-    # Whether patches come out in another dtype.
-    changes_dtype: bool = False
-
     def output_shape(self, shape: Shape, in_picture: bool = False) -> Shape | None:
         """Shape of a patch after the step; None if it differs between segments, or is not known before."""
         return shape
+
+    def possible_shapes(self, shape: Shape, in_picture: bool = False) -> set[Shape] | None:
+        """All shapes that a patch may have after the step; None if they are not known before."""
+        new = self.output_shape(shape, in_picture)
+        return None if new is None else {new}
+
+    def output_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        """Dtype of a patch after the step, as far as it is known."""
+        return dtype
 
     @abstractmethod
     def apply(self, segments: Segments, params: Params) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,9 +100,8 @@ class Batched(Node):
     def is_color(self) -> bool:  # type: ignore[override]
         return isinstance(self.lowering, ColorLowering)
 
-    @property
-    def changes_dtype(self) -> bool:  # type: ignore[override]
-        return self.lowering.changes_dtype
+    def output_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        return self.lowering.output_dtype(self.transform, dtype)
 
     def make_params(self, draw: Draw) -> Params:
         return self.lowering.make_params(self.transform, draw)

@@ -13,7 +13,7 @@ from segaug.transforms._engine._lowering import Params
 from segaug.transforms._engine._nodes import Node, Segments, describe_shape
 from segaug.transforms._engine._patches import compare_patches, cut_patch, lay_patch
 from segaug.transforms._engine._picture import Picture
-from segaug.transforms._engine._picture_draws import split_runs
+from segaug.transforms._engine._picture_draws import draw_one, split_runs
 from segaug.transforms._engine._place import in_picture
 
 __all__ = ["run_on_picture"]
@@ -131,6 +131,8 @@ def _apply(
     # A copy: the comparison below needs the patch as it was.
     segments = Segments(patch[None].clone(), alpha[None].clone(), names, index, True)
     try:
+        if "later" in params:
+            params = draw_one(node, (len(patch), *alpha.shape), torch.Generator().manual_seed(params["later"]))
         with in_picture():
             patches, alphas = node.apply(segments, params)
     except Exception as error:

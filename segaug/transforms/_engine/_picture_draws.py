@@ -12,7 +12,7 @@ from segaug.transforms._engine._picture import Picture
 from segaug.transforms._engine._picture_rules import keeps_places
 from segaug.transforms._random import bernoulli, seeds
 
-__all__ = ["draw_for_picture", "split_runs"]
+__all__ = ["draw_for_picture", "draw_one", "split_runs"]
 
 
 def split_runs(plan: Node) -> list[Node]:
@@ -38,28 +38,36 @@ def draw_for_picture(plan: Gated, picture: Picture, generator: torch.Generator |
     gate = None if plan.p >= 1.0 else bernoulli(plan.p, (picture.count,), generator)
     nodes = split_runs(plan.child)
     runs: list[Any] = []
-    sizes: list[Shape] | None = None
+    sizes: list[Shape | None] | None = None
     for i, node in enumerate(nodes):
         if node.is_color:
-            runs.append(node.make_params(Draw(picture.count, channels, height, width, generator, in_picture=True)))
+            runs.append(
+                node.make_params(Draw(picture.count, channels, height, width, generator, True, picture.image.dtype))
+            )
             continue
         if sizes is None:
             sizes = [(channels, tall, wide) for _, _, tall, wide in picture.boxes()]
         own: list[Any] = []
         for row, size in enumerate([(channels, height, width), *sizes]):
             try:
-                own.append(_draw_one(node, size, generator) if row or keeps_places(node) else None)
+                own.append(draw_one(node, size, generator) if row or keeps_places(node) else None)
             except Exception as error:
-                error.add_note(f"raised while drawing for {picture.name(row)}, of {size[1]} x {size[2]} pixels")
+                known = "" if size is None else f", of {size[1]} x {size[2]} pixels"
+                error.add_note(f"raised while drawing for {picture.name(row)}{known}")
                 raise
         runs.append(own)
         if any(not later.is_color for later in nodes[i + 1 :]):
-            sizes = [_size_after(node, size, params) or size for size, params in zip(sizes, own[1:], strict=True)]
+            sizes = [
+                None if size is None else _size_after(node, size, params)
+                for size, params in zip(sizes, own[1:], strict=True)
+            ]
     return {"count": picture.count, "gate": gate, "runs": runs}
 
 
-def _draw_one(node: Node, size: Shape, generator: torch.Generator | None) -> Params:
-    """Draw for one segment, each step for the size that the one before leaves."""
+def draw_one(node: Node, size: Shape | None, generator: torch.Generator | None) -> Params:
+    """Draw for one segment, each step for the size that the one before leaves; a seed where that is not known yet."""
+    if size is None:
+        return {"later": int(seeds(1, generator))}
     if not isinstance(node, Sequence):
         return node.make_params(Draw(1, *size, generator, in_picture=True))
     children: list[Params] = []
@@ -71,7 +79,7 @@ def _draw_one(node: Node, size: Shape, generator: torch.Generator | None) -> Par
                 # What follows is drawn when its size is there.
                 return {"children": children, "rest": seeds(1, generator)}
             size = after
-        children.append(_draw_one(child, size, generator))
+        children.append(draw_one(child, size, generator))
     return {"children": children, "rest": None}
 
 

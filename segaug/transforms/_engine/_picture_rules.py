@@ -71,8 +71,10 @@ def keeps_places(node: Node) -> bool:
         return True
     if isinstance(node, Gated):
         return keeps_places(node.child)
-    if isinstance(node, Sequence | Choice | Order):
-        return all(keeps_places(child) for child in node.children)
+    if isinstance(node, Choice):
+        return all(map(keeps_places, node.taken))
+    if isinstance(node, Sequence | Order):
+        return all(map(keeps_places, node.children))
     if isinstance(node, Batched):
         return type(node.transform) in _KEEPING
     return isinstance(node, Looped) and _keeps_places(node.transform, node.interface)

@@ -45,7 +45,7 @@ def make_plan(transform: Any, interface: Interface) -> Node:
         children = plan_all(transform.transforms)
         if any(child.output_shape(probe) != probe for child in children for probe in PROBES):
             return Looped(transform, "one of its transforms changes the size", interface)
-        if any(child.changes_dtype for child in children):
+        if any(child.output_dtype(dtype) != dtype for child in children for dtype in (torch.uint8, torch.float32)):
             return Looped(transform, "one of its transforms changes the dtype", interface)
         return Order(children)
     if kind is Adapted:

@@ -6,6 +6,7 @@ import torch
 from torchvision.transforms import v2
 
 from segaug.transforms._base import SegmentTransform
+from segaug.transforms._engine._adapted import Adapted
 from segaug.transforms._engine._lowerings._warps import WARP_MODES
 
 __all__ = ["REFUSED", "check_allowed"]
@@ -34,12 +35,24 @@ REFUSED: dict[type, str] = {
 }
 
 
-# Their results leave [0, 1].
-_LAST = (v2.LinearTransformation, v2.Normalize)
+# Their results leave [0, 1], in any of these packages.
+_UNBOUNDED = ("Denormalize", "LinearTransformation", "Normalize")
+# What may come behind those, as it computes nothing.
+_COPYING = (
+    v2.CenterCrop,
+    v2.ConvertImageDtype,
+    v2.Identity,
+    v2.RandomCrop,
+    v2.RandomErasing,
+    v2.RandomHorizontalFlip,
+    v2.RandomVerticalFlip,
+    v2.ToDtype,
+    v2.ToImage,
+    v2.ToPureTensor,
+)
 _WARPS = (
     v2.AugMix,
     v2.AutoAugment,
-    v2.ElasticTransform,
     v2.RandAugment,
     v2.RandomAffine,
     v2.RandomPerspective,
@@ -55,10 +68,13 @@ def check_allowed(transform: Any) -> None:
         TypeError: If it is refused.
         ValueError: If its options are, or its place.
     """
-    _check(transform, is_last=True)
+    _check(transform)
 
 
-def _check(transform: Any, is_last: bool) -> None:
+def _check(transform: Any, *, is_bounded: bool = True) -> bool:
+    """Check one, and tell whether values are in [0, 1] behind it; ``is_bounded`` tells whether they are before it."""
+    if isinstance(transform, Adapted):
+        transform = transform.transform
     name = type(transform).__name__
     reason = REFUSED.get(type(transform))
     if reason is not None:
@@ -70,12 +86,17 @@ def _check(transform: Any, is_last: bool) -> None:
             f"interpolation of {name} must be nearest or bilinear, as torchvision has no other for tensors, got "
             f"{transform.interpolation}"
         )
-    if isinstance(transform, _LAST) and not is_last:
-        raise ValueError(f"{name} must come last, as others take values in [0, 1]: put what follows before it")
     children = _children(transform)
-    for i, child in enumerate(children):
-        ends = i + 1 == len(children) or isinstance(transform, v2.RandomChoice)
-        _check(child, is_last=is_last and ends and not (isinstance(transform, v2.RandomOrder) and len(children) > 1))
+    if not children and not is_bounded and not isinstance(transform, _COPYING) and name not in _UNBOUNDED:
+        raise ValueError(f"{name} must come before Normalize and its like, as it takes values in [0, 1]")
+    if isinstance(transform, v2.RandomChoice):
+        bounded = [_check(child, is_bounded=is_bounded) for child in children]
+        return all(bounded)
+    # In a random order each may come behind each.
+    for _ in range(2 if isinstance(transform, v2.RandomOrder) else 1):
+        for child in children:
+            is_bounded = _check(child, is_bounded=is_bounded)
+    return is_bounded and not (name in _UNBOUNDED and not children)
 
 
 def _children(transform: Any) -> list[Any]:

@@ -38,7 +38,10 @@ _ROW_KEYS = frozenset(
 _STRICT_KEYS = frozenset(["area", "bbox", "category_id", "iscrowd", "labels"])
 # Keys of entries that belong to the picture, whatever their length.
 _PICTURE_KEYS = frozenset(
-    ["canvas_size", "caption", "captions", "image_id", "image_size", "orig_size", "original_size", "size"]
+    [
+        *("K", "canvas_size", "caption", "captions", "class_names", "classes", "image_id", "image_size", "intrinsics"),
+        *("label_names", "mean", "orig_size", "original_size", "shape", "size", "std"),
+    ]
 )
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
@@ -102,7 +105,7 @@ def sort_rows(leaves: list[Leaf], count: int, what: str, size: torch.Size, must_
 
 
 def _is_row_key(key: Any) -> bool:
-    return isinstance(key, str) and (key in _ROW_KEYS or "label" in key.lower())
+    return isinstance(key, str) and key not in _PICTURE_KEYS and (key in _ROW_KEYS or "label" in key.lower())
 
 
 def _has_rows(leaf: Leaf) -> bool:

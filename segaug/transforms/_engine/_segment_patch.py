@@ -41,6 +41,8 @@ _MOVES = (
     "rotate",
     "vertical_flip",
 )
+# Those of them that compute no new values.
+_COPIES = ("center_crop", "crop", "horizontal_flip", "pad", "vertical_flip")
 # A pixel's result depends on that pixel alone.
 _POINTWISE = (
     "adjust_brightness",
@@ -159,14 +161,15 @@ def _erase(inpt: SegmentPatch, i: int, j: int, h: int, w: int, v: torch.Tensor, 
 
 
 def _register() -> None:
-    def moving(kernel: Callable[..., torch.Tensor], kind: type) -> Any:
+    def moving(kernel: Callable[..., torch.Tensor], kind: type, copies: bool) -> Any:
         def run(inpt: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             if kwargs.get("fill") is not None:
                 # What a transform fills in belongs to no segment: no colour, no coverage.
                 kwargs["fill"] = 0
             moved = kernel(inpt.as_subclass(torch.Tensor), *args, **kwargs)
             # Bilinear weights add up to 1 only nearly, and bicubic ones overshoot.
-            return (moved.clamp(0.0, 1.0) if moved.is_floating_point() else moved).as_subclass(kind)
+            bounded = moved if copies or not moved.is_floating_point() else moved.clamp(0.0, 1.0)
+            return bounded.as_subclass(kind)
 
         return run
 
@@ -188,8 +191,8 @@ def _register() -> None:
 
     for name in _MOVES:
         kernel = getattr(F, f"{name}_image")
-        F.register_kernel(name, SegmentPatch)(moving(kernel, SegmentPatch))
-        F.register_kernel(name, Coverage)(moving(kernel, Coverage))
+        F.register_kernel(name, SegmentPatch)(moving(kernel, SegmentPatch, name in _COPIES))
+        F.register_kernel(name, Coverage)(moving(kernel, Coverage, name in _COPIES))
     for name in (*_POINTWISE, "grayscale_to_rgb", "jpeg", "rgb_to_grayscale"):
         color(name, ignoring_alpha(getattr(F, f"{name}_image")))
     for name in _STATISTICS:

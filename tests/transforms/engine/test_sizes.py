@@ -2,11 +2,12 @@
 
 import pickle
 
+import kornia.augmentation
 import pytest
 import torch
 from torchvision.transforms import InterpolationMode, v2
 
-from segaug import PerSegment
+from segaug import PerSegment, SegmentedImage
 
 FLIP = v2.RandomHorizontalFlip()
 # Looped; it gives one size, or one for each segment.
@@ -58,6 +59,58 @@ def test_an_erased_share_is_that_of_the_size_that_is_there(tokens):
                          tokens.boxes, tokens.areas, tokens.labels)  # fmt: skip
     out = plain(PerSegment(v2.Compose([SMALLER, erase]))(white).patches)
     assert set((out == 0).flatten(1).double().mean(1).tolist()) == {0.25}
+
+
+class Unknown(v2.Transform):
+    """A class of the user's: what it does to the size is not known."""
+
+    def transform(self, inpt, params):
+        return inpt
+
+
+def test_no_segments_get_the_size_and_dtype_that_some_would(tokens):
+    for steps in ([v2.Resize((8, 8))], [v2.ToDtype(torch.float32, scale=True), FLIP]):
+        per_segment = PerSegment(v2.Compose([Unknown(), *steps]))
+        some, none = per_segment(tokens), per_segment(tokens[:0])
+        assert none.patches.shape[1:] == some.patches.shape[1:]
+        assert none.patches.dtype == some.patches.dtype
+
+
+@pytest.mark.parametrize(
+    "first", [v2.RandomApply([v2.Resize((8, 8))], p=0.5), v2.RandomChoice([v2.Resize((8, 8)), v2.Identity()])]
+)
+def test_sizes_that_stay_different_are_an_error_whatever_is_drawn(tokens, first):
+    for seed in range(8):
+        torch.manual_seed(seed)
+        with pytest.raises(ValueError, match="same size and channels"):
+            PerSegment(v2.Compose([first, FLIP]))(tokens[:2])
+    assert PerSegment(v2.Compose([first, v2.Resize((4, 4))]))(tokens[:2]).patches.shape[-2:] == (4, 4)
+
+
+def test_a_dtype_that_is_there_already_is_no_change(tokens):
+    same = v2.RandomApply([v2.ToDtype(torch.uint8), FLIP], p=0.5)
+    assert PerSegment(same)(tokens).patches.dtype == torch.uint8
+    other = v2.RandomChoice([v2.ToDtype(torch.float32, scale=True), FLIP])
+    floats = PerSegment(v2.ToDtype(torch.float32, scale=True))(tokens)
+    assert PerSegment(other)(floats).patches.dtype == torch.float32
+
+
+def test_in_a_picture_sizes_become_known_on_the_way(photo, make_map):
+    sample = SegmentedImage(photo, make_map(72, 96, 6))
+    steps = [
+        OWN_SIZE,
+        v2.RandomInvert(0.5),
+        v2.RandomCrop(10, pad_if_needed=True),
+        v2.GaussianBlur(3),
+        v2.RandomErasing(),
+    ]
+    per_segment = PerSegment(v2.Compose(steps))
+    for seed in range(5):
+        torch.manual_seed(seed)
+        params = per_segment.make_params([sample])
+        first = per_segment.transform(sample, params)
+        again = per_segment.transform(sample, pickle.loads(pickle.dumps(params)))
+        assert torch.equal(plain(first.image), plain(again.image))
 
 
 def test_it_is_said(tokens, caplog):
@@ -112,15 +165,26 @@ def test_branches_that_are_never_taken_do_not_matter(tokens):
     assert PerSegment(v2.CenterCrop(4), p=0.0)(tokens).patches.shape == tokens.patches.shape
 
 
-def test_what_leaves_the_range_comes_last(make_tokens):
-    normalize = v2.Normalize([0.5] * 3, [0.25] * 3)
-    for steps in ([normalize, FLIP], [v2.RandomApply([normalize]), FLIP], [v2.RandomOrder([FLIP, normalize])]):
-        for vectorized in (True, False):
-            with pytest.raises(ValueError, match="Normalize must come last"):
+def test_what_takes_the_unit_range_comes_before_what_leaves_it(make_tokens):
+    normalize, jitter = v2.Normalize([0.5] * 3, [0.25] * 3), v2.ColorJitter(0.3)
+    floats = make_tokens(3, size=8, dtype=torch.float32, full=True, background=False)
+    for vectorized in (True, False):
+        for steps in (
+            [normalize, jitter],
+            [v2.RandomApply([normalize]), v2.Resize((4, 4))],
+            [v2.RandomOrder([jitter, normalize])],
+            [kornia.augmentation.Normalize(0.5, 0.25), jitter],
+        ):
+            with pytest.raises(ValueError, match="must come before Normalize and its like"):
                 PerSegment(v2.Compose(steps), vectorized=vectorized)
-    floats = make_tokens(3, dtype=torch.float32)
-    assert PerSegment(v2.Compose([FLIP, normalize]))(floats).patches.min() < 0
-    PerSegment(v2.RandomChoice([normalize, v2.Compose([FLIP, normalize])]))(floats)
+        # These copy values, whatever they are.
+        after = [v2.RandomHorizontalFlip(1.0), v2.RandomErasing(0.0), v2.RandomCrop(8), v2.ToPureTensor()]
+        out = PerSegment(v2.Compose([jitter, normalize, *after]), vectorized=vectorized)(floats)
+        assert out.patches.min() < -1
+        both = v2.RandomChoice([normalize, v2.Compose([v2.RandomHorizontalFlip(1.0), normalize])])
+        PerSegment(v2.Compose([both, v2.RandomOrder([v2.RandomVerticalFlip(), normalize])]), vectorized=vectorized)(
+            floats
+        )
 
 
 @pytest.mark.parametrize(
@@ -129,6 +193,7 @@ def test_what_leaves_the_range_comes_last(make_tokens):
         v2.RandomRotation(10, interpolation=InterpolationMode.BICUBIC),
         v2.RandomAffine(10, interpolation=3),
         v2.RandAugment(interpolation="bicubic"),
+        v2.RandomPerspective(interpolation=3),
     ],
 )
 def test_interpolations_that_torchvision_lacks_are_refused_at_once(transform):

@@ -21,7 +21,11 @@ class _Fixed(Lowering):
 
 @register_lowering(v2.ToDtype)
 class _ToDtype(_Fixed):
-    changes_dtype = True
+    def output_dtype(self, transform: Any, dtype: torch.dtype) -> torch.dtype:
+        new = transform.dtype
+        if isinstance(new, dict):
+            new = new.get(tv_tensors.Image, new.get("others"))
+        return dtype if new is None else new
 
     def apply(
         self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params
@@ -40,7 +44,8 @@ class _ToDtype(_Fixed):
 
 @register_lowering(v2.ConvertImageDtype)
 class _ConvertImageDtype(_Fixed):
-    changes_dtype = True
+    def output_dtype(self, transform: Any, dtype: torch.dtype) -> torch.dtype:
+        return transform.dtype
 
     def apply(
         self, transform: Any, patches: torch.Tensor, alpha: torch.Tensor, params: Params

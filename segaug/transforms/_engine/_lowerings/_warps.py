@@ -122,7 +122,8 @@ class _ElasticTransform(Warp):
     def why_not(self, transform: Any) -> str | None:
         if min(transform.sigma) <= 0.0 < max(transform.sigma):
             return f"sigma={transform.sigma} (batched: both above 0, or none)"
-        return super().why_not(transform)
+        mode = transform.interpolation
+        return None if mode in WARP_MODES else f"interpolation={mode} (batched: nearest, bilinear)"
 
     def make_params(self, transform: Any, draw: Draw) -> Params:
         sides = (draw.width, draw.height)
