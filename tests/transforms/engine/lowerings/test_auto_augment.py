@@ -101,7 +101,7 @@ def test_augmix_draws(monkeypatch, draw_ours, check_same_distribution):
     sample = transform._sample_dirichlet
     monkeypatch.setattr(v2.AugMix, "_sample_dirichlet", lambda self, rate: weights.append(sample(rate)) or weights[-1])
     torch.manual_seed(1)
-    theirs = Recorder(transform, monkeypatch).draw(2500, 32)
+    theirs = Recorder(transform, monkeypatch).draw(5000, 32)
     ours = draw_ours(transform, size=32)
     own, chains = torch.cat(weights[0::2]), torch.cat(weights[1::2])
     check_same_distribution(ours["own_weight"], own[:, 0])
