@@ -1,7 +1,6 @@
 """Kernels on plain tensors: no randomness, no classes; batched over segments and over the batch."""
 
-from segaug.functional._alpha import premultiply, unpremultiply
-from segaug.functional._color import (
+from segaug.functional._adjust import (
     adjust_brightness,
     adjust_contrast,
     adjust_hue,
@@ -9,6 +8,7 @@ from segaug.functional._color import (
     color_jitter,
     rgb_to_grayscale,
 )
+from segaug.functional._alpha import premultiply, unpremultiply
 from segaug.functional._composite import composite_segments, fill_holes, mask_boxes, paint_order
 from segaug.functional._curves import autocontrast, equalize, invert, posterize, solarize
 from segaug.functional._filter import adjust_sharpness, gaussian_blur

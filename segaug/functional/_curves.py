@@ -4,7 +4,7 @@ import torch
 
 from segaug._checks import describe
 from segaug.functional import _tone
-from segaug.functional._color import check_pixels, on_tokens, per_segment_numbers
+from segaug.functional._colors import check_pixels, on_tokens, per_segment_numbers
 
 __all__ = ["autocontrast", "equalize", "invert", "posterize", "solarize"]
 

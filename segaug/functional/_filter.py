@@ -11,7 +11,7 @@ import torch
 
 from segaug._checks import check_int, describe
 from segaug.functional._alpha import premultiply, unpremultiply
-from segaug.functional._color import check_pixels, per_segment_numbers
+from segaug.functional._colors import check_pixels, per_segment_numbers
 
 __all__ = ["adjust_sharpness", "gaussian_blur"]
 

@@ -6,7 +6,7 @@ from there. Extremes and histograms count each segment's own pixels, those with 
 
 import torch
 
-from segaug.functional._color import Colors
+from segaug.functional._colors import Colors
 
 __all__: list[str] = []
 

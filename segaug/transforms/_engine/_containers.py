@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from segaug.functional._color import PictureColors
+from segaug.functional._colors import PictureColors
 from segaug.transforms._engine._lowering import Draw, Params
 from segaug.transforms._engine._nodes import Node, Segments, Shape, describe_shape, put_back
 from segaug.transforms._random import bernoulli, choices, permutations, seeds

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from segaug.functional._color import Colors, on_tokens
+from segaug.functional._colors import Colors, on_tokens
 
 __all__ = ["ColorLowering", "Draw", "Lowering", "find_lowering", "register_lowering"]
 

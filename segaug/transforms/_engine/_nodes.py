@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from segaug.functional._color import PictureColors
+from segaug.functional._colors import PictureColors
 from segaug.transforms._engine._interface import Interface
 from segaug.transforms._engine._loop import describe_transform, loop_over_segments
 from segaug.transforms._engine._lowering import ColorLowering, Draw, Lowering, Params

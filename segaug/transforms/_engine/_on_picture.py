@@ -7,7 +7,7 @@ import torch
 
 from segaug._checks import check_unit_range
 from segaug.functional import composite_segments, fill_holes, paint_order, segment_areas
-from segaug.functional._color import PictureColors
+from segaug.functional._colors import PictureColors
 from segaug.transforms._engine._containers import Gated
 from segaug.transforms._engine._lowering import Params
 from segaug.transforms._engine._nodes import Node, Segments, describe_shape

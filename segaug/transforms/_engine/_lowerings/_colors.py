@@ -11,8 +11,6 @@ from segaug.functional._color import (
     CONTRAST,
     HUE,
     SATURATION,
-    Change,
-    Colors,
     brighten,
     change_contrast,
     grayscale,
@@ -22,6 +20,7 @@ from segaug.functional._color import (
     saturate,
     shift_hue,
 )
+from segaug.functional._colors import Change, Colors
 from segaug.transforms._engine._lowering import ColorLowering, Draw, Params, register_lowering
 from segaug.transforms._engine._lowerings._gate import GatedColorLowering
 from segaug.transforms._random import bernoulli, permutations, uniform

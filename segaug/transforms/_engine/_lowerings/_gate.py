@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from segaug.functional._color import Colors, on_tokens
+from segaug.functional._colors import Colors, on_tokens
 from segaug.transforms._engine._lowering import ColorLowering, Draw, Lowering, Params
 from segaug.transforms._random import bernoulli
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from torchvision.transforms import v2
 
-from segaug.functional._color import Colors
+from segaug.functional._colors import Colors
 from segaug.transforms._engine._lowering import ColorLowering, Params, register_lowering
 
 __all__: list[str] = []

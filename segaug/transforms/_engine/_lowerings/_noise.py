@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torchvision.transforms import v2
 
-from segaug.functional._color import Colors
+from segaug.functional._colors import Colors
 from segaug.functional._noise import seeded_normal
 from segaug.transforms._engine._lowering import ColorLowering, Draw, Params, register_lowering
 from segaug.transforms._random import integers

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import torch
 
-from segaug.functional._color import Change, TokenColors, brighten, change_contrast, on_tokens, saturate
+from segaug.functional._color import brighten, change_contrast, saturate
+from segaug.functional._colors import Change, TokenColors, on_tokens
 from segaug.functional._filter import adjust_sharpness
 from segaug.functional._tone import autocontrast, equalize, invert, posterize, solarize
 from segaug.functional._warp import affine

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torchvision.transforms import v2
 
-from segaug.functional._color import Colors
+from segaug.functional._colors import Colors
 from segaug.functional._tone import autocontrast, equalize, invert, posterize, solarize
 from segaug.transforms._engine._lowering import register_lowering
 from segaug.transforms._engine._lowerings._gate import GatedColorLowering
