@@ -1,14 +1,13 @@
 """Seeds for every place that draws, so that a run does not depend on how its work is spread."""
 
 import hashlib
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 
 from segaug._checks import check_int
+from segaug._streams import forked_streams
 
 __all__ = ["derive_seed", "seeded_stream"]
 
@@ -60,13 +59,6 @@ def seeded_stream(*parts: int) -> Iterator[None]:
     seed = derive_seed(*parts)
     # All of them, as torch.manual_seed seeds all; none before CUDA is in use, as asking would start it.
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng(devices=devices):
+    with forked_streams(seed, devices):
         torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(legacy)  # noqa: NPY002
+        yield

@@ -4,16 +4,15 @@ A node first draws every parameter for every segment, then applies them: so draw
 how the work is batched, and parameters can be kept and applied again.
 """
 
-import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 
+from segaug._streams import forked_streams
 from segaug.functional._colors import PictureColors
 from segaug.transforms._engine._interface import Interface
 from segaug.transforms._engine._loop import describe_transform, loop_over_segments
@@ -210,18 +209,11 @@ def own_stream(state: torch.Tensor, device: torch.device) -> Iterator[None]:
     aside = torch.Generator()
     aside.set_state(state)
     seed = int(torch.randint(2**63 - 1, (), generator=aside))
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng(devices=[device] if is_cuda else []):
+    with forked_streams(seed, [device] if is_cuda else []):
         if is_cuda:
             torch.cuda.manual_seed(seed)
         torch.set_rng_state(state)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(legacy)  # noqa: NPY002
+        yield
 
 
 def put_back(
