@@ -34,7 +34,10 @@ class Photos(Dataset[Sample]):
 
     def __init__(self, folder: Path, split: str) -> None:
         root = folder / "instances" if (folder / "instances").is_dir() else folder
-        listed = json.loads((root / f"panoptic_{split}.json").read_text(encoding="utf-8"))
+        index = root / f"panoptic_{split}.json"
+        if not index.is_file():
+            raise FileNotFoundError(f"there is no {index}; --help says what the folder holds")
+        listed = json.loads(index.read_text(encoding="utf-8"))
         things = [kind["id"] for kind in listed["categories"] if kind["isthing"]]
         # Class 0 is the detectors' background.
         self.classes = {number: i + 1 for i, number in enumerate(things)}
