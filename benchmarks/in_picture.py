@@ -21,6 +21,12 @@ COLORS = {
     "ColorJitter(hue=0.1)": v2.ColorJitter(hue=0.1),
     "RandomGrayscale(1.0)": v2.RandomGrayscale(1.0),
     "RandomPhotometricDistort()": v2.RandomPhotometricDistort(),
+    "RandomAutocontrast(1.0)": v2.RandomAutocontrast(1.0),
+    "RandomChannelPermutation()": v2.RandomChannelPermutation(),
+    "RandomEqualize(1.0)": v2.RandomEqualize(1.0),
+    "RandomInvert(1.0)": v2.RandomInvert(1.0),
+    "RandomPosterize(3, p=1.0)": v2.RandomPosterize(3, p=1.0),
+    "RandomSolarize(128, p=1.0)": v2.RandomSolarize(128, p=1.0),
 }
 GEOMETRY = {
     "RandomHorizontalFlip(0.5)": v2.RandomHorizontalFlip(0.5),
