@@ -17,6 +17,12 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 torch.set_num_threads(1)
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--samples", type=int, default=10, help="samples per property in tests/transforms/test_properties.py"
+    )
+
+
 @pytest.fixture(scope="session")
 def shared_data(tmp_path_factory):
     """``shared_data(name)``: the folder that the zip of that name is unpacked to, once per session."""

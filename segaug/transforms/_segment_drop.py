@@ -16,7 +16,8 @@ class SegmentDrop(SegmentTransform):
     """Leave out every segment with probability ``p``, each by its own draw.
 
     The background token stays, and so does the largest segment of an image that would be left without any token. From
-    one image (N) the tokens are removed; in a batch (B, N) the kept ones move to the front and the rest is padding.
+    one image (N) the tokens are removed; in a batch (B, N) the kept ones move to the front and the rest is padding. Where
+    none is left out, the sample comes back as it is.
 
     Args:
         p: Probability of leaving out a segment.
@@ -50,6 +51,8 @@ class SegmentDrop(SegmentTransform):
         keep = (labels >= 0) & ~((labels > 0) & params["drop"].to(labels.device))
         largest = torch.where(labels >= 0, inpt.areas, -1.0).argmax(-1, keepdim=True) if labels.shape[-1] else labels
         keep |= torch.zeros_like(keep).scatter(-1, largest, ~keep.any(-1, keepdim=True)) & (labels >= 0)
+        if bool((keep == (labels >= 0)).all()):
+            return inpt
         if labels.ndim == 1:
             return inpt[keep]
         order = (~keep).to(torch.uint8).argsort(dim=-1, stable=True)

@@ -68,8 +68,10 @@ def test_what_is_left_is_as_it_was(make_tokens, num, padding, background, batch,
             assert kept == num + background
         if p == 1.0 and not background and num:
             assert one.labels[0] == whole.labels[whole.areas.argmax()]
+    is_whole = int((~out.is_padding).sum()) == int((~tokens.is_padding).sum())
     if images:
-        assert out.labels.shape[-1] == longest
+        # Where none is left out, padding stays as well.
+        assert out.labels.shape[-1] == (num + background + padding if is_whole else longest)
 
 
 def test_each_segment_by_its_own_draw(make_tokens):
@@ -132,3 +134,8 @@ class TestBadInput:
             SegmentDrop()(SegmentedImage(photo, make_map(72, 96, 3)))
         with pytest.raises(TypeError, match="SegmentDrop takes SegmentTokens, got"):
             SegmentDrop()(photo)
+
+
+def test_padding_stays_where_nothing_is_left_out(make_tokens):
+    for tokens in (make_tokens(3, padding=2), make_tokens(3, batch=(2,), padding=2)):
+        assert SegmentDrop(0.0)(tokens).labels.tolist() == tokens.labels.tolist()
