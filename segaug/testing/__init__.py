@@ -9,6 +9,7 @@ from segaug.testing._augmentation import Augmentation  # noqa: E402
 from segaug.testing._check import assert_augmentation, check_augmentation  # noqa: E402
 from segaug.testing._draws import PinnedDraws, RecordedDraws  # noqa: E402
 from segaug.testing._errors import NotApplicable, PropertyFailed, TransformFailed  # noqa: E402
+from segaug.testing._property import Property, all_properties, declare  # noqa: E402
 from segaug.testing._pytest import parametrize_properties  # noqa: E402
 from segaug.testing._report import Outcome, Report  # noqa: E402
 
@@ -17,12 +18,15 @@ __all__ = [
     "NotApplicable",
     "Outcome",
     "PinnedDraws",
+    "Property",
     "PropertyFailed",
     "RecordedDraws",
     "Report",
     "TransformFailed",
+    "all_properties",
     "assert_augmentation",
     "check_augmentation",
+    "declare",
     "parametrize_properties",
     "properties",
     "strategies",

@@ -138,8 +138,8 @@ def _albumentations_annotated(transform: Any, sample: dict[str, Any], options: d
     )
     image = _from_array(found["image"])
     height, width = image.shape[-2:]
-    boxes = torch.as_tensor(np.asarray(found["bboxes"], dtype=np.float32).reshape(-1, 4))
-    points = torch.as_tensor(np.asarray(found["keypoints"], dtype=np.float32).reshape(-1, 2))
+    boxes = torch.as_tensor(np.ascontiguousarray(found["bboxes"], dtype=np.float32).reshape(-1, 4))
+    points = torch.as_tensor(np.ascontiguousarray(found["keypoints"], dtype=np.float32).reshape(-1, 2))
     stack = [torch.as_tensor(np.ascontiguousarray(mask)) > 0 for mask in found.get("masks", [])]
     return {
         **sample,

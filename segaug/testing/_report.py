@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 from segaug.testing._code import IMPORTS
 
-__all__ = ["Outcome", "Report", "Status"]
+__all__ = ["ABOUT_OTHER_KINDS", "Outcome", "Report", "Status"]
 
 Status = Literal["held", "failed", "not applicable"]
 _SYMBOLS: dict[str, str] = {"held": "held", "failed": "FAILED", "not applicable": "-"}
 _WIDTH = 112
+# How the reason begins where a transform takes none of the samples that a property is about.
+ABOUT_OTHER_KINDS = "it is about"
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,18 @@ class Report:
     def __str__(self) -> str:
         """A table, and below it how each failure is reproduced."""
         lines = [f"{self.name}: {self.summary()}", *(f"  {note}" for note in self.notes), ""]
-        wide = max((len(outcome.name) for outcome in self.outcomes), default=0)
-        for outcome in self.outcomes:
-            count = f"{outcome.examples} examples" if outcome.examples else ""
-            text = outcome.reason or count
+        shown = [outcome for outcome in self.outcomes if not outcome.reason.startswith(ABOUT_OTHER_KINDS)]
+        wide = max((len(outcome.name) for outcome in shown), default=0)
+        for outcome in shown:
+            text = outcome.reason or f"{outcome.examples} examples"
             lines.append(
-                textwrap.shorten(f"{outcome.name:<{wide}}", 200, placeholder="").ljust(wide)
-                + f"  {_SYMBOLS[outcome.status]:<6}  {textwrap.shorten(text, max(40, _WIDTH - wide), placeholder=' ...')}"
+                f"{outcome.name:<{wide}}  {_SYMBOLS[outcome.status]:<6}  "
+                + textwrap.shorten(text, max(40, _WIDTH - wide), placeholder=" ...")
             )
+        others = [outcome.name for outcome in self.outcomes if outcome.reason.startswith(ABOUT_OTHER_KINDS)]
+        if others:
+            heading = f"about kinds of samples that it does not take ({len(others)}): {', '.join(others)}"
+            lines += ["", *textwrap.wrap(heading, _WIDTH, subsequent_indent="  ")]
         for outcome in self.failed:
             lines += ["", f"{outcome.name} failed: {outcome.reason}"]
             if outcome.reproduce:

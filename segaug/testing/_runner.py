@@ -14,7 +14,7 @@ from segaug.testing._code import code_of
 from segaug.testing._domain import Domain
 from segaug.testing._errors import NotApplicable, PropertyFailed, TransformFailed
 from segaug.testing._property import Property
-from segaug.testing._report import Outcome
+from segaug.testing._report import ABOUT_OTHER_KINDS, Outcome
 
 __all__ = ["run_property"]
 
@@ -42,7 +42,7 @@ def run_property(
     """
     kinds = tuple(kind for kind in held.kinds if kind in domain.kinds)
     if not kinds:
-        return Outcome(held.name, "not applicable", f"it is about {' or '.join(held.kinds)}")
+        return Outcome(held.name, "not applicable", f"{ABOUT_OTHER_KINDS} {' or '.join(held.kinds)}")
     if held.is_geometric is not None and augmentation.is_geometric is not held.is_geometric:
         if augmentation.is_geometric is None:
             reason = "whether the transform moves pixels is not known: pass is_geometric="
@@ -66,7 +66,7 @@ def _count(
                 held.check(augmentation.fresh(), sample, seed=seed, calls=calls)
         except (NotApplicable, TransformFailed) as error:
             reasons.append(str(error))
-        except PropertyFailed as error:
+        except Exception as error:
             code = f"properties.{held.name}({_subject(augmentation)}, {code_of(sample)}, seed={seed}, calls={calls})"
             return Outcome(held.name, "failed", _line(error), calls, kind, sample, seed, code)
         else:
@@ -108,7 +108,7 @@ class _Trial:
 
     def __init__(self, held: Property, augmentation: Augmentation, kind: str) -> None:
         self.held, self.augmentation, self.kind = held, augmentation, kind
-        self.error: PropertyFailed | None = None
+        self.error: Exception | None = None
         self.sample: Any = None
         self.seed = 0
         self.told = 0
@@ -123,12 +123,19 @@ class _Trial:
             if "deadline" in str(error):
                 # More examples would wait as long, and a call that is left behind may still be running.
                 raise _StoppedByDeadline(str(error)) from error
-        except PropertyFailed as error:
+            return
+        except Exception as error:
             # Hypothesis runs the smallest failing sample last.
             self.error, self.sample, self.seed = error, sample, seed
-            raise
         else:
             self.told += 1
+            return
+        # Out here, as Hypothesis also looks at what an exception was raised in the course of.
+        raise _Failed
+
+
+class _Failed(Exception):  # noqa: N818 (Hypothesis tells failures apart by their type, and these are all alike)
+    """The sample fails."""
 
 
 class _StoppedByDeadline(BaseException):
@@ -154,7 +161,7 @@ def _run(trial: _Trial, domain: Domain, max_examples: int, seed: int, shrink: bo
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NonInteractiveExampleWarning)
             test()
-    except PropertyFailed:
+    except _Failed:
         pass
     except Flaky:
         return "not each time: it draws from where no seed reaches, or keeps a state between calls"
@@ -174,4 +181,8 @@ def _subject(augmentation: Augmentation) -> str:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    if isinstance(error, PropertyFailed):
+        return text
+    # What came out was nothing that the property could read, or it has a fault of its own: said, and the rest is checked.
+    return f"could not be checked: {type(error).__name__}: {text}"

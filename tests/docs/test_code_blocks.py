@@ -5,7 +5,9 @@ import contextlib
 import io
 import re
 import shlex
+import sys
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,10 @@ def name(page):
 @pytest.mark.parametrize("page", [page for page in PAGES if "```python" in page.read_text(encoding="utf-8")], ids=name)
 def test_python_blocks(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": "__main__"}
+    # A page runs as a program does: pickle finds its classes.
+    program = types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", program)
+    namespace = vars(program)
     printed = None
     with torch.random.fork_rng():
         torch.manual_seed(0)

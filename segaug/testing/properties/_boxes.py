@@ -131,7 +131,7 @@ def _allowed(
     is_at_edge = bool((before[:2] < 1).any() or (before[2:] > size - 1).any()) and not bool(movement.valid.all())
     if affine.is_axis_aligned:
         slack = _STRAIGHT if affine.is_smooth else _TURNED
-        return slack, slack + most if is_at_edge else slack
+        return slack, float("inf") if is_at_edge else slack
     sides = (before[2:] - before[:2]).double()
     reach = affine.box(before)
     is_inside = bool((reach[:2] > 1).all() and (reach[2:] < limit[2:] - 1).all())
@@ -143,8 +143,8 @@ def _allowed(
 def _is_sure(movement: Movement, moved: torch.Tensor) -> bool:
     """Whether what looks exact is.
 
-    The nearest pixels are the same ones for a shift of 0.3 pixels, or a turn by a degree; the corners, which are among the
-    key points, tell.
+    The nearest pixels are the same ones for a shift of 0.3 pixels, or a turn by a degree; the key points, which
+    include the corners, tell.
     """
     given, output = plain(movement.given["keypoints"]), plain(movement.output["keypoints"])
     if given.shape != output.shape or not _is_whole(output):

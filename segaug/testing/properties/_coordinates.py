@@ -1,18 +1,17 @@
 """Read from a transform's output where its pixels come from: pictures whose grey is a coordinate."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torchvision import tv_tensors
 
-from segaug.structures import SegmentedImage, SegmentTokens
 from segaug.testing._augmentation import Augmentation
 from segaug.testing._compare import check_equal, named_leaves, plain
 from segaug.testing._errors import NotApplicable, PropertyFailed
+from segaug.testing.properties._pictures import picture_name, prepared, with_picture
 
-__all__ = ["Movement", "picture_name", "trace"]
+__all__ = ["Movement", "trace"]
 
 # The greys that are used, of 255. No fill is halfway between them, and black, white and overshoot lie outside.
 _LOW, _HIGH = 37, 226
@@ -50,11 +49,6 @@ class Movement:
     output: Any
 
 
-def picture_name(sample: Any) -> str:
-    """The name of the leaf that holds the picture."""
-    return "patches" if isinstance(sample, SegmentTokens) else "image"
-
-
 def trace(augmentation: Augmentation, sample: Any, seed: int) -> Movement:
     """Follow the pixels through a transform.
 
@@ -62,17 +56,17 @@ def trace(augmentation: Augmentation, sample: Any, seed: int) -> Movement:
     left, of the row, and of the squared distance to the centre. Of two pictures that add up to one grey, fill and new colours
     do not; and a mean of pixels that are far apart has another squared distance than its place.
 
-    The sample's labels are made distinct, and its key points include the corners.
+    The sample's labels are made distinct, and its key points include the corners and two points inside.
 
     Raises:
         NotApplicable: If no pixel can be followed, or the calls do not move alike.
     """
-    given = _prepared(sample)
+    given = prepared(sample)
     name = picture_name(given)
     picture = plain(named_leaves(given)[name])
     height, width = picture.shape[-2:]
     codes = _Codes.of(height, width, picture.dtype)
-    outputs = [augmentation.seeded(_with_picture(given, plane), seed) for plane in codes.planes()]
+    outputs = [augmentation.seeded(with_picture(given, plane), seed) for plane in codes.planes()]
     others = tuple(leaf for leaf in named_leaves(given) if leaf != name)
     try:
         for output in outputs[1:]:
@@ -171,29 +165,6 @@ class _Codes:
     def _squared(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         height, width = self.size
         return (x - (width - 1) / 2) ** 2 + (y - (height - 1) / 2) ** 2
-
-
-def _prepared(sample: Any) -> Any:
-    if isinstance(sample, SegmentTokens):
-        # Straight colours in the whole patch; the coverage yes or no.
-        alpha = plain(sample.alpha)
-        full = 1 if alpha.is_floating_point() else 255
-        return replace(sample, alpha=tv_tensors.Mask(torch.where(alpha.double() * 2 >= full, full, 0).to(alpha.dtype)))
-    if isinstance(sample, SegmentedImage):
-        return sample
-    points = sample["keypoints"]
-    height, width = sample["image"].shape[-2:]
-    corners = torch.tensor([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], dtype=points.dtype)
-    if points.ndim == 2:
-        points = tv_tensors.wrap(torch.cat([plain(points), corners]), like=points)
-    return {**sample, "keypoints": points, "labels": torch.arange(1, len(sample["labels"]) + 1)}
-
-
-def _with_picture(sample: Any, plane: torch.Tensor) -> Any:
-    name = picture_name(sample)
-    like = named_leaves(sample)[name]
-    picture = tv_tensors.Image(plane.expand(like.shape).clone())
-    return {**sample, name: picture} if isinstance(sample, dict) else replace(sample, **{name: picture})
 
 
 def _check_size(one: Any, other: Any, name: str) -> None:

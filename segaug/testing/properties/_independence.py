@@ -92,6 +92,8 @@ def batch_elements_are_independent(transform: Any, sample: Any, *, seed: int = 0
         raise NotApplicable("albumentations draws once for all of images=, as documented")
     if _is_same_on_batch(augmentation.given):
         raise NotApplicable("same_on_batch=True asks for one draw per batch")
+    if any(kind.__name__ == "PolicyAugmentBase" for kind in type(augmentation.given).__mro__):
+        raise NotApplicable("kornia draws a policy once per call, as documented")
     given = _repeat_first(sample)
     results = play(augmentation, given, seed, calls)
     rows = [[outcome(_element(result, 0)), outcome(_element(result, 1))] for result in results]

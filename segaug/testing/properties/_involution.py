@@ -10,7 +10,7 @@ from segaug.testing._augmentation import Augmentation
 from segaug.testing._compare import check_equal, named_leaves, plain
 from segaug.testing._errors import NotApplicable, PropertyFailed
 from segaug.testing._property import declare
-from segaug.testing.properties._coordinates import picture_name
+from segaug.testing.properties._pictures import picture_name
 
 __all__ = ["twice_is_identity"]
 

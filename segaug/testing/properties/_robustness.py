@@ -3,6 +3,8 @@
 import copy
 import io
 import pickle
+import sys
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -111,6 +113,10 @@ class _Pickler(pickle.Pickler):
         is_named = getattr(value, "__name__", "") != "<lambda>"
         if is_local and is_named and (isinstance(value, type) or value is self.given):
             raise NotApplicable(f"{value.__name__} is defined inside a function, where pickle cannot find it")
+        is_code = isinstance(value, type | FunctionType) and is_named
+        if is_code and value.__module__ == "__main__" and not hasattr(sys.modules["__main__"], value.__name__):
+            # Run from a string, as a notebook or a documentation's test may do.
+            raise NotApplicable(f"{value.__name__} is not in the program that runs, where pickle would look for it")
         return NotImplemented
 
 

@@ -285,7 +285,7 @@ MUTANTS = [
         _IMAGE,
     ),
     Mutant(
-        "an order drawn once",
+        "the order of the constructor",
         "Draw the order at each call, not when the transform is made",
         "calls_are_independent",
         AnyOrder,
