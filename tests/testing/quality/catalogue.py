@@ -26,6 +26,7 @@ def check_wrong(mutant: Mutant, seed: int, *, shrink: bool = False) -> Report:
         max_examples=MAX_EXAMPLES,
         seed=seed,
         shrink=shrink,
+        deadline=None,
         **mutant.options,
     )
 
@@ -35,5 +36,11 @@ def check_right(
 ) -> Report:
     """Hold all properties against the right transform."""
     return check_augmentation(
-        mutant.right(), factory=mutant.right, only=only, max_examples=max_examples, seed=seed, **mutant.options
+        mutant.right(),
+        factory=mutant.right,
+        only=only,
+        max_examples=max_examples,
+        seed=seed,
+        deadline=None,
+        **mutant.options,
     )
