@@ -91,7 +91,12 @@ def write(path: Path, head: Sequence[str], library: str, classes: list[str], row
     """Replace the rows of some classes of a library, or of all that it has, in a file, and leave the others."""
     kept = [row for row in read(path) if row["library"] != library or (classes and row["class"] not in classes)]
     places = {name: place for place, name in enumerate([*registered(library), *compositions(library)])}
-    order = sorted([*kept, *rows], key=lambda row: (LIBRARIES.index(row["library"]), places.get(row["class"], -1)))
+
+    def place(row: dict[str, Any]) -> tuple[int, int]:
+        # Only the rows of this library are put in order: the others have classes of the same names.
+        return LIBRARIES.index(row["library"]), places.get(row["class"], -1) if row["library"] == library else 0
+
+    order = sorted([*kept, *rows], key=place)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, head, lineterminator="\n")
         writer.writeheader()
