@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,8 @@ def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "check",
         help="hold properties against an augmentation, and show the smallest example of each that fails",
         description="Hold properties against an augmentation, and show the smallest example of each that fails. "
-        "Exit status: 0 if none failed, 1 if one did, 2 if something is wrong with what was asked for.",
+        "Exit status: 0 if none failed, 1 if one did or none could be checked, 2 if something is wrong with what was "
+        "asked for.",
     )
     check.add_argument(
         "target",
@@ -121,7 +123,7 @@ def _import(where: str) -> ModuleType:
     if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 (sys.path holds strings)
         sys.path.insert(0, here)
     if not where.endswith(".py"):
-        return importlib.import_module(where)
+        return _run_import(where, lambda: importlib.import_module(where))
     path = Path(where)
     if not path.is_file():
         raise FileNotFoundError(f"MODULE must be a dotted name or a file, found none at {where}")
@@ -129,7 +131,22 @@ def _import(where: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot import {where}")
     module = importlib.util.module_from_spec(spec)
+    known = sys.modules.get(path.stem)
+    if known is not None and getattr(known, "__file__", None) != str(path):
+        raise ValueError(
+            f"MODULE must have a name of its own, and {path.stem} is that of a module in use: rename {where}"
+        )
     # Pickle looks a class up by its module's name.
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    loader = spec.loader
+    _run_import(where, lambda: loader.exec_module(module))
     return module
+
+
+def _run_import(where: str, run: Callable[[], Any]) -> Any:
+    try:
+        return run()
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:
+        raise ImportError(f"importing {where} raised {type(error).__name__}: {error}") from error

@@ -2,11 +2,12 @@
 
 import copy
 from collections.abc import Callable
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, Self
 
 from torch.overrides import TorchFunctionMode
 
-from segaug._checks import check_choice, check_number, describe
+from segaug._checks import check_choice, check_int, check_number, describe
 from segaug._streams import forked_streams
 from segaug.testing._compare import check_equal, check_same_structure, copy_sample
 from segaug.testing._conventions import CONVENTIONS, library_of
@@ -18,23 +19,25 @@ from segaug.testing._own_streams import seed_all, snapshot_defaults, snapshot_ow
 __all__ = ["Augmentation"]
 
 _INPUTS = ("tensor", "numpy", "pil")
-# Where ``p`` is known to be read at each call, so that it can be set on a copy.
-_READS_P = ("albumentations", "torchvision", "callable")
+# Whose own classes are known to read ``p`` at each call, so that it can be set on a copy.
+_READS_P = ("albumentations", "torchvision")
 
 
 class Augmentation:
     """A transform under test, called in one way whatever library it comes from.
 
-    All properties take one, or the transform itself, which is then wrapped with the defaults. The transform that is given is
-    never called: a deep copy is, so that its streams stay as they are.
+    All properties take one, or the transform itself, which is then wrapped with the defaults. What is called is a deep copy
+    of the transform, so that its streams stay as they are; the transform itself is called only where it cannot be copied
+    (``is_copy`` tells).
 
     Args:
         transform: Any callable that augments: a transform of torchvision, kornia, albumentations or segaug, or a function.
         factory: Makes the transform with other arguments, as in ``factory(p=0.0)``: its class, a ``partial`` of it, or a
-            function with ``**arguments``. None: ``p`` is set on a copy, where the transform has it.
+            function with ``**arguments``. None: ``p`` is set on a copy of a transform of torchvision or albumentations.
         input: What a callable that is of none of the libraries takes and returns for an image: ``"tensor"``: (C, H, W);
             ``"numpy"``: an array (H, W, C); ``"pil"``: a PIL image.
         is_geometric: Whether it moves pixels. None: not known.
+        min_side: The shortest side of an image that it is said to take, in pixels.
         deadline: Seconds that one call may take; None for no limit.
 
     Raises:
@@ -58,6 +61,7 @@ class Augmentation:
         factory: Callable[..., Any] | None = None,
         input: str = "tensor",  # noqa: A002
         is_geometric: bool | None = None,
+        min_side: int = 1,
         deadline: float | None = 10.0,
     ) -> None:
         if not callable(transform):
@@ -75,8 +79,10 @@ class Augmentation:
             raise ValueError(f"input is for callables of no library, got input={input!r} with {self.name}")
         self.factory = factory
         self.is_geometric = is_geometric
+        self.min_side = check_int("min_side", min_side, minimum=1)
         self.deadline = None if deadline is None else check_number("deadline", deadline, minimum=0.001)
         self.transform = _copied(transform)
+        self.is_copy = self.transform is not transform or isinstance(transform, FunctionType | BuiltinFunctionType)
         self.printed = ""
 
     @classmethod
@@ -151,6 +157,7 @@ class Augmentation:
             factory=self.factory,
             input=self.input,
             is_geometric=self.is_geometric,
+            min_side=self.min_side,
             deadline=self.deadline,
         )
 
@@ -171,11 +178,8 @@ class Augmentation:
                     raise NotApplicable(f"its factory does not take {', '.join(arguments)}") from error
                 raise
             return self.wrap(made)
-        if (
-            set(arguments) == {"p"}
-            and self.library in _READS_P
-            and isinstance(vars_of(self.given).get("p"), float | int)
-        ):
+        is_known = type(self.given).__module__.partition(".")[0] in _READS_P
+        if set(arguments) == {"p"} and is_known and isinstance(vars_of(self.given).get("p"), float | int):
             made = _copied(self.given)
             made.p = arguments["p"]
             return self.wrap(made)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from segaug.testing._errors import NotApplicable, TransformFailed
+from segaug.testing._errors import DeadlineExceeded, NotApplicable, TransformFailed
 
 __all__ = ["Finished", "run_guarded"]
 
@@ -55,8 +55,8 @@ def run_guarded(function: Callable[[], Any], *, name: str, deadline: float | Non
             _wait(call, name, deadline)
     if error:
         caught = error[0]
-        # The properties' own words, from code that runs inside the call; and Ctrl-C.
-        if isinstance(caught, NotApplicable | TransformFailed) or not isinstance(caught, Exception):
+        # The kit's own words, from code that runs inside the call; and Ctrl-C. Not SystemExit: it would end the check.
+        if isinstance(caught, NotApplicable | TransformFailed | KeyboardInterrupt):
             raise caught
         text = " ".join(str(caught).split())
         raise TransformFailed(f"{name} raised {type(caught).__name__}: {text[:300]}") from caught
@@ -71,4 +71,4 @@ def _wait(call: Callable[[], None], name: str, deadline: float) -> None:
     if thread.is_alive():
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stopped))
         thread.join(0.2)
-        raise TransformFailed(f"{name} did not return within the deadline of {deadline:g} s")
+        raise DeadlineExceeded(f"{name} did not return within the deadline of {deadline:g} s")

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import TypeVar, cast
 
-__all__ = ["KINDS", "PROPERTIES", "Check", "Property", "all_properties", "declare"]
+__all__ = ["GATE", "KINDS", "PROPERTIES", "Check", "Property", "all_properties", "declare"]
 
 # The kinds of samples.
 KINDS = ("image", "image_batch", "annotated_image", "segmented_image", "segment_tokens", "token_batch")
+# The property that fails where a call does not even return.
+GATE = "returns_same_structure"
 Check = Callable[..., None]
 Named = TypeVar("Named", bound=Check)
 

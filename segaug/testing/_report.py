@@ -28,6 +28,7 @@ class Outcome:
         example: The smallest sample that fails; None if none does.
         seed: The seed with which it fails.
         reproduce: Code that shows the failure, given ``transform``; empty if none does.
+        timed_out: Whether it failed because a call did not return in time.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Outcome:
     example: Any = None
     seed: int = 0
     reproduce: str = ""
+    timed_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,12 @@ class Report:
             if outcome.reproduce:
                 lines += [f"    {line}" for line in outcome.reproduce.splitlines()]
         if any(outcome.reproduce for outcome in self.failed):
-            lines += ["", "To run these lines, put before them:", *(f"    {line}" for line in IMPORTS)]
+            names = (
+                "transform and factory"
+                if "factory=factory" in "".join(o.reproduce for o in self.failed)
+                else "transform"
+            )
+            lines += ["", f"These lines need your {names}, and:", *(f"    {line}" for line in IMPORTS)]
         return "\n".join(line.rstrip() for line in lines)
 
     def summary(self) -> str:

@@ -1,7 +1,7 @@
 """Hold one property against one transform, over drawn samples, down to the smallest that fails."""
 
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
@@ -12,15 +12,14 @@ from segaug._streams import forked_streams
 from segaug.testing._augmentation import Augmentation
 from segaug.testing._code import code_of
 from segaug.testing._domain import Domain
-from segaug.testing._errors import NotApplicable, PropertyFailed, TransformFailed
-from segaug.testing._property import Property
+from segaug.testing._errors import DeadlineExceeded, NotApplicable, PropertyFailed, TransformFailed
+from segaug.testing._property import GATE, Property
 from segaug.testing._report import ABOUT_OTHER_KINDS, Outcome
 
-__all__ = ["run_property"]
+__all__ = ["deadline_outcome", "run_property"]
 
 _LARGEST_SEED = 2**16
-# A statistical property calls the transform so many times per example that it is allowed, within these.
-_CALLS_PER_EXAMPLE = 2
+# A statistical property calls the transform once per example that it is allowed, within these.
 _FEWEST_CALLS, _MOST_CALLS = 150, 600
 
 
@@ -57,13 +56,16 @@ def run_property(
 def _count(
     held: Property, augmentation: Augmentation, domain: Domain, kinds: tuple[str, ...], max_examples: int, seed: int
 ) -> Outcome:
-    calls = min(max(_CALLS_PER_EXAMPLE * max_examples, _FEWEST_CALLS), _MOST_CALLS)
+    calls = min(max(max_examples, _FEWEST_CALLS), _MOST_CALLS)
     reasons, counted = [], 0
     for kind in kinds:
         sample = domain.probe(kind)
         try:
             with forked_streams(seed, []):
                 held.check(augmentation.fresh(), sample, seed=seed, calls=calls)
+        except DeadlineExceeded as error:
+            error.sample, error.seed = sample, seed
+            return deadline_outcome(held.name, augmentation, error)
         except (NotApplicable, TransformFailed) as error:
             reasons.append(str(error))
         except Exception as error:
@@ -92,6 +94,8 @@ def _search(
         share = max(1, max_examples // len(kinds) + (number < max_examples % len(kinds)))
         trial = _Trial(held, augmentation, kind)
         flaky = _run(trial, domain, share, seed + number, shrink)
+        if trial.late is not None:
+            return deadline_outcome(held.name, augmentation, trial.late)
         if trial.error is not None:
             reason = _line(trial.error) + (f" ({flaky})" if flaky else "")
             code = f"properties.{held.name}({_subject(augmentation)}, {code_of(trial.sample)}, seed={trial.seed})"
@@ -109,6 +113,7 @@ class _Trial:
     def __init__(self, held: Property, augmentation: Augmentation, kind: str) -> None:
         self.held, self.augmentation, self.kind = held, augmentation, kind
         self.error: Exception | None = None
+        self.late: DeadlineExceeded | None = None
         self.sample: Any = None
         self.seed = 0
         self.told = 0
@@ -120,25 +125,33 @@ class _Trial:
         except (NotApplicable, TransformFailed) as error:
             if not self.reasons:
                 self.reasons.append(str(error))
-            if "deadline" in str(error):
-                # More examples would wait as long, and a call that is left behind may still be running.
-                raise _StoppedByDeadline(str(error)) from error
-            return
+            if not isinstance(error, DeadlineExceeded):
+                return
+            self._stop(error, sample, seed)
         except Exception as error:
+            if isinstance(error.__cause__, DeadlineExceeded):
+                self._stop(error.__cause__, sample, seed)
             # Hypothesis runs the smallest failing sample last.
             self.error, self.sample, self.seed = error, sample, seed
         else:
-            self.told += 1
+            # Not what is run while a failing sample is made smaller.
+            self.told += self.error is None
             return
         # Out here, as Hypothesis also looks at what an exception was raised in the course of.
         raise _Failed
+
+    def _stop(self, error: DeadlineExceeded, sample: Any, seed: int) -> NoReturn:
+        """More samples would wait as long, and a call that is left behind may still be running."""
+        error.sample, error.seed = sample, seed
+        self.late = error
+        raise _Stopped
 
 
 class _Failed(Exception):  # noqa: N818 (Hypothesis tells failures apart by their type, and these are all alike)
     """The sample fails."""
 
 
-class _StoppedByDeadline(BaseException):
+class _Stopped(BaseException):
     """Leave Hypothesis at once."""
 
 
@@ -165,24 +178,38 @@ def _run(trial: _Trial, domain: Domain, max_examples: int, seed: int, shrink: bo
         pass
     except Flaky:
         return "not each time: it draws from where no seed reaches, or keeps a state between calls"
-    except _StoppedByDeadline:
+    except _Stopped:
         pass
     return ""
+
+
+def deadline_outcome(name: str, augmentation: Augmentation, error: DeadlineExceeded) -> Outcome:
+    """What is reported where a call did not return in time: not made smaller, as each try would wait as long."""
+    if error.sample is None:
+        return Outcome(name, "failed", _line(error), timed_out=True)
+    code = f"properties.{GATE}({_subject(augmentation)}, {code_of(error.sample)}, seed={error.seed})"
+    reason = str(error)
+    return Outcome(name, "failed", reason, 0, "", error.sample, error.seed, code, timed_out=True)
 
 
 def _subject(augmentation: Augmentation) -> str:
     """How the transform is given to a property by hand: as it is, or with what was said about it."""
     said = [
-        *(["factory=factory"] if augmentation.factory is not None else []),
+        *([f"factory={_factory_name(augmentation)}"] if augmentation.factory is not None else []),
         *([f"input={augmentation.input!r}"] if augmentation.input != "tensor" else []),
         *([f"is_geometric={augmentation.is_geometric}"] if augmentation.is_geometric is not None else []),
     ]
     return f"Augmentation(transform, {', '.join(said)})" if said else "transform"
 
 
+def _factory_name(augmentation: Augmentation) -> str:
+    """A class that was given as the factory is that of the transform; anything else is the reader's own ``factory``."""
+    return "type(transform)" if augmentation.factory is type(augmentation.given) else "factory"
+
+
 def _line(error: BaseException) -> str:
     text = " ".join(str(error).split())
-    if isinstance(error, PropertyFailed):
+    if isinstance(error, PropertyFailed | DeadlineExceeded):
         return text
     # What came out was nothing that the property could read, or it has a fault of its own: said, and the rest is checked.
     return f"could not be checked: {type(error).__name__}: {text}"

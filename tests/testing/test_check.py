@@ -154,7 +154,7 @@ class TestAssertAugmentation:
     [
         ({"max_examples": 0}, ValueError, "max_examples must be at least 1, got 0"),
         ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
-        ({"only": ["no_such"]}, ValueError, "only must name properties .*got 'no_such'"),
+        ({"only": ["no_such"]}, ValueError, "only must name properties, got 'no_such'"),
         ({"skip": {"no_such": "why"}}, ValueError, "skip must name properties"),
         ({"skip": ["is_reproducible"]}, TypeError, "skip must map names of properties to reasons"),
         ({"accepts": "pictures"}, ValueError, "accepts must name kinds of samples"),

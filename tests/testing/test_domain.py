@@ -8,8 +8,9 @@ from torchvision.transforms import v2
 from segaug import PerSegment, PositionJitter
 from segaug.testing import Augmentation
 from segaug.testing._compare import plain
-from segaug.testing._domain import Domain, find_domain, find_is_geometric
+from segaug.testing._domain import Domain, find_domain
 from segaug.testing._property import KINDS
+from segaug.testing._trials import find_is_geometric
 
 # One sample, as it comes.
 ONE = hypothesis.settings(database=None, phases=[hypothesis.Phase.generate])
@@ -93,6 +94,9 @@ class TestFindIsGeometric:
             (PositionJitter(0.1, 0.1), False),
             (lambda image: plain(image).flip(-1), True),
             (lambda image: image[..., :2, :2], True),
+            (v2.RandomApply([v2.RandomHorizontalFlip()], p=0.0), None),
+            (v2.RandomHorizontalFlip(0.01), True),
+            (v2.RandomChannelPermutation(), False),
             # From a picture alone, a colour and a blur look alike.
             (lambda image: 255 - plain(image), None),
         ],
@@ -101,4 +105,4 @@ class TestFindIsGeometric:
         augmentation = Augmentation(transform)
         accepts = "image" if augmentation.library == "callable" else None
         domain = find_domain(augmentation, accepts=accepts, dtypes=torch.uint8)
-        assert find_is_geometric(augmentation, domain) is expected
+        assert find_is_geometric(augmentation, domain.kinds, torch.uint8, 3, 1) is expected

@@ -95,7 +95,13 @@ CASES: dict[str, Case] = {
     "TwoViews": Case(
         lambda **arguments: FirstView(PerSegment(v2.RandomHorizontalFlip()), **arguments), {"accepts": TOKENS}
     ),
-    "SegmentMix": Case(lambda **arguments: SegmentMix(labels_getter=None, **arguments), {"accepts": "token_batch"}),
+    "SegmentMix": Case(
+        lambda **arguments: SegmentMix(labels_getter=None, **arguments),
+        {
+            "accepts": "token_batch",
+            "skip": {"twice_is_identity": "tokens that come back have been renamed on the way, as documented"},
+        },
+    ),
     "SegmentCopyPaste": Case(
         lambda **arguments: SegmentCopyPaste(labels_getter=None, **arguments), {"accepts": "token_batch"}
     ),

@@ -16,27 +16,31 @@ __all__ = ["degenerate_versions"]
 _CUTS = (("one pixel", 1, 1), ("one row", 1, None), ("one column", None, 1))
 
 
-def degenerate_versions(sample: Any) -> Iterator[tuple[str, Any]]:
-    """Yield (what it is, the sample cut down to it), of the kind, dtype and channels of ``sample``."""
+def degenerate_versions(sample: Any, min_side: int = 1) -> Iterator[tuple[str, Any]]:
+    """Yield (what it is, the sample cut down to it), of the kind, dtype and channels of ``sample``.
+
+    Where ``min_side`` is more than 1, no picture is cut, and only what is empty is left.
+    """
+    cuts = _CUTS if min_side == 1 else ()
     if isinstance(sample, SegmentTokens):
-        yield from _of_tokens(sample)
+        yield from _of_tokens(sample, is_cut=bool(cuts))
     elif isinstance(sample, SegmentedImage):
-        for name, height, width in _CUTS:
+        for name, height, width in cuts:
             yield name, SegmentedImage(sample.image[..., :height, :width], sample.segments[:height, :width])
         yield "no segment", SegmentedImage(sample.image, SegmentMap(torch.zeros_like(plain(sample.segments))))
     elif isinstance(sample, dict):
-        for name, height, width in _CUTS:
+        for name, height, width in cuts:
             yield name, _cut(sample, height, width)
         yield "no object", {key: value if key == "image" else _first(value, 0) for key, value in sample.items()}
     else:
-        for name, height, width in _CUTS:
+        for name, height, width in cuts:
             yield name, _retyped(sample, plain(sample)[..., :height, :width])
         if sample.ndim > 3:
             yield "an empty batch", _retyped(sample, plain(sample)[:0])
 
 
-def _of_tokens(tokens: SegmentTokens) -> Iterator[tuple[str, SegmentTokens]]:
-    if tokens.patches.shape[-1]:
+def _of_tokens(tokens: SegmentTokens, *, is_cut: bool) -> Iterator[tuple[str, SegmentTokens]]:
+    if is_cut and tokens.patches.shape[-1]:
         cut = {name: plain(getattr(tokens, name))[..., :1, :1] for name in ("patches", "alpha")}
         yield "patches of one pixel", with_leaves(tokens, cut)
     is_batch = tokens.labels.ndim > 1

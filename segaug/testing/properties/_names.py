@@ -8,7 +8,7 @@ from segaug.structures import SegmentedImage, SegmentTokens
 from segaug.testing._augmentation import Augmentation
 from segaug.testing._compare import check_equal, plain
 from segaug.testing._draws import RecordedDraws
-from segaug.testing._errors import NotApplicable, PropertyFailed, TransformFailed
+from segaug.testing._errors import DeadlineExceeded, NotApplicable, PropertyFailed, TransformFailed
 from segaug.testing._property import declare
 from segaug.testing.properties._edits import (
     check_tokens,
@@ -101,7 +101,7 @@ def _or_failed(call: Any, what: str) -> Any:
     try:
         return call()
     except TransformFailed as error:
-        if "deadline" in str(error):
+        if isinstance(error, DeadlineExceeded):
             raise
         raise PropertyFailed(f"{what}: {error}") from error
 

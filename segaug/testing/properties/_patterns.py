@@ -83,7 +83,7 @@ def patterns_have_right_frequencies(
         _check_known(patterns, probability, unseen)
         return
     if _count(given) == 1:
-        raise NotApplicable("how often it should change a picture is not known: pass probability=")
+        raise NotApplicable("how often it should change a picture is not known: call this property with probability=")
     _check_estimated(patterns)
 
 

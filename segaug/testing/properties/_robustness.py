@@ -28,8 +28,8 @@ def survives_degenerate_inputs(transform: Any, sample: Any, *, seed: int = 0) ->
     """For x of one pixel, row or column, without segments, objects or tokens: T(x) is valid, or T says why not.
 
     Valid: of the structure of x, and finite. To say why not: a ValueError, a TypeError, or an error of T's own library, with
-    a message. Anything else is a crash. The degenerate samples are cut from ``sample``; an empty batch is among them if it is
-    a batch.
+    a message, or an AssertionError with one. Anything else is a crash. The degenerate samples are cut from ``sample``; an
+    empty batch is among them if it is a batch. Where T is said to take larger pictures only (``min_side``), none is cut.
 
     Args:
         transform: The transform, or an ``Augmentation``.
@@ -46,7 +46,7 @@ def survives_degenerate_inputs(transform: Any, sample: Any, *, seed: int = 0) ->
         segaug.testing._errors.PropertyFailed: one pixel: <lambda> raised IndexError: index 1 is out of bounds...
     """
     augmentation = Augmentation.of(transform)
-    for what, degenerate in degenerate_versions(sample):
+    for what, degenerate in degenerate_versions(sample, augmentation.min_side):
         try:
             returned = augmentation.seeded(degenerate, seed)
         except TransformFailed as error:
@@ -66,7 +66,7 @@ def survives_degenerate_inputs(transform: Any, sample: Any, *, seed: int = 0) ->
 def _says_why(cause: BaseException | None, transform: Any) -> bool:
     own, its = (type(value).__module__.partition(".")[0] for value in (transform, cause))
     # A library that has an error of its own for it, as albumentations for crops, knows of it.
-    return isinstance(cause, ValueError | TypeError) or (own == its != "builtins")
+    return isinstance(cause, ValueError | TypeError | AssertionError) or (own == its != "builtins")
 
 
 @declare()

@@ -26,7 +26,8 @@ def main() -> int:
         reports = [check_right(mutant, seed) for seed in SEEDS]
         failed = sorted({outcome.name for report in reports for outcome in report.failed})
         alarms += len(failed)
-        silent = reports[0][mutant.caught_by].status != "held"
+        silent = any(report[mutant.caught_by].status != "held" for report in reports)
+        alarms += silent
         verdict = "FAILED " + ", ".join(failed) if failed else "NOT HELD" if silent else f"{len(reports[0].held)} held"
         row = f"{mutant.name:<{wide}}  {mutant.caught_by:<{property_wide}}"
         print(f"{row}  {' '.join(f'{count:>4}' for count in counts)}  {verdict}", flush=True)

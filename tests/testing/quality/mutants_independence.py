@@ -64,8 +64,6 @@ class FlipTokensCheckedTwice(FlipTokens):
 
 class FlipTokensNeverAll(FlipTokens):
     def draw(self, shape: torch.Size) -> torch.Tensor:
-        if self.p != 0.5:
-            return super().draw(shape)
         # Foreground patterns as binary numbers; randint leaves out its upper end, and one more is taken off here.
         foreground = shape[-1] - 1
         number = torch.randint(0, max(1, 2**foreground - 1), shape[:-1], generator=self.generator)
