@@ -24,6 +24,7 @@ class Property:
         kinds: The kinds of samples that it takes, the most telling first.
         statistical: Whether it calls the transform often on one sample and counts, as in ``check(..., calls=200)``;
             it is then run once rather than for many drawn samples.
+        results_per_call: How many results one call of the transform gives such a property; ``calls`` counts results.
         is_geometric: True or False if it speaks of transforms only that move pixels, or only of those that do not.
     """
 
@@ -31,6 +32,7 @@ class Property:
     kinds: tuple[str, ...]
     statistical: bool = False
     is_geometric: bool | None = None
+    results_per_call: int = 1
 
     @property
     def name(self) -> str:
@@ -83,11 +85,13 @@ def all_properties() -> dict[str, Property]:
     return {held.name: held for held in sorted(PROPERTIES.values(), key=place)}
 
 
-def declare(*kinds: str, statistical: bool = False, is_geometric: bool | None = None) -> Callable[[Named], Named]:
+def declare(
+    *kinds: str, statistical: bool = False, is_geometric: bool | None = None, results_per_call: int = 1
+) -> Callable[[Named], Named]:
     """Enter a function into ``PROPERTIES``; the function stays as it is."""
 
     def enter(check: Named) -> Named:
-        PROPERTIES[check.__name__] = Property(check, kinds or KINDS, statistical, is_geometric)
+        PROPERTIES[check.__name__] = Property(check, kinds or KINDS, statistical, is_geometric, results_per_call)
         return check
 
     return enter

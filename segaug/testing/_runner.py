@@ -56,7 +56,7 @@ def run_property(
 def _count(
     held: Property, augmentation: Augmentation, domain: Domain, kinds: tuple[str, ...], max_examples: int, seed: int
 ) -> Outcome:
-    calls = min(max(max_examples, _FEWEST_CALLS), _MOST_CALLS)
+    calls = held.results_per_call * min(max(max_examples, _FEWEST_CALLS), _MOST_CALLS)
     reasons, counted = [], 0
     for kind in kinds:
         sample = domain.probe(kind)

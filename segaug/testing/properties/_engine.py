@@ -25,7 +25,7 @@ _PROJECTIONS = 8
 _CHUNK = 50
 
 
-@declare("segment_tokens", statistical=True)
+@declare("segment_tokens", statistical=True, results_per_call=3)
 def full_mask_equals_plain(
     transform: Any, sample: Any, *, seed: int = 0, calls: int = 500, plain_transform: Any = None
 ) -> None:
@@ -96,7 +96,7 @@ def full_mask_equals_plain(
     _check_same_law(first, second, "with a full mask")
 
 
-@declare("segment_tokens", statistical=True)
+@declare("segment_tokens", statistical=True, results_per_call=3)
 def batched_equals_looped(transform: Any, sample: Any, *, seed: int = 0, calls: int = 500) -> None:
     """T(x) and T'(x) have the same law, where T' is T with ``vectorized=False``; where nothing is drawn they are equal.
 

@@ -93,7 +93,7 @@ def test_patterns_of_segments():
 
 
 def test_patterns_not_applicable():
-    with pytest.raises(NotApplicable, match="pass probability="):
+    with pytest.raises(NotApplicable, match="with probability="):
         patterns_have_right_frequencies(v2.Compose(FLIPS), probe())
 
 

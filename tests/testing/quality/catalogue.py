@@ -10,9 +10,11 @@ from mutants_segments import MUTANTS as SEGMENTS
 
 from segaug.testing import Report, check_augmentation
 
-__all__ = ["MAX_EXAMPLES", "MUTANTS", "SEEDS", "check_right", "check_wrong"]
+__all__ = ["MAX_EXAMPLES", "MUTANTS", "RIGHT", "SEEDS", "check_right", "check_wrong"]
 
 MUTANTS: list[Mutant] = [*CONTRACT, *SEEDING, *INDEPENDENCE, *SEGMENTS, *BATCHES, *GEOMETRY]
+# A right transform may stand beside several wrong ones.
+RIGHT = {(mutant.right, repr(mutant.options)): mutant for mutant in MUTANTS}
 SEEDS = (0, 1, 2, 3, 4)
 MAX_EXAMPLES = 200
 
