@@ -1,10 +1,11 @@
-"""Train an S-ViT on segment tokens: drawn scenes, or your own photos in FOLDER/{train,val}/CLASS/*.jpg.
+"""Train an S-ViT on segment tokens: drawn scenes, your own photos in FOLDER/{train,val}/CLASS/*.jpg, or a dataset by name.
 
     uv run --extra train examples/train_svit.py
     uv run --extra train examples/train_svit.py --data FOLDER --segmenter felzenszwalb --augment segment --epochs 40
+    accelerate launch --num_processes 2 examples/train_svit.py --data torchvision:CIFAR10 --download
 
 Segmenting and tokenising happen once per image; the result is kept in --cache for later runs. The last line printed is
-one JSON object.
+one JSON object; ``segaug evaluate RUN --data DATA`` measures the run in detail.
 """
 
 import os
@@ -23,41 +24,72 @@ from typing import Any
 import torch
 
 from segaug import Tokenize, models
-from segaug.data import TokenDataset, TokenSet, TokenStore, load_tokens, open_data, parse_segmenter, seeded_stream
-from segaug.training import RECIPES, RunFolder, fit, make_recipe
+from segaug.data import (
+    TokenDataset,
+    TokenSet,
+    TokenStore,
+    load_tokens,
+    open_data,
+    parse_options,
+    parse_segmenter,
+    seeded_stream,
+)
+from segaug.training import RECIPES, CsvLogger, RunFolder, TensorBoardLogger, fit, load_encoder, make_recipe
 
 MODELS = ("svit_micro", "svit_tiny", "svit_small", "svit_base")
+LOGGERS = {"csv": CsvLogger, "tensorboard": TensorBoardLogger}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "segaug"
 # What a resumed run may change.
-NOT_SETTINGS = ("cache", "device", "out", "resume", "workers")
+NOT_SETTINGS = ("cache", "device", "download", "log", "out", "resume", "workers")
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line; with --resume, what it leaves out is as in the resumed run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--data", default="scenes:count", help="scenes:count|majority|relation|orientation, or a folder")
-    add("--segmenter", help="true (the scenes' own, their default), felzenszwalb (the folders' default), grid, slic, "
-        "voronoi, watershed or sam; options as in felzenszwalb:scale=60,min_size=25")  # fmt: skip
-    add("--augment", choices=RECIPES, default="segment", help="default: %(default)s")
-    add("--model", choices=MODELS, default="svit_micro", help="default: %(default)s")
-    add("--epochs", type=int, default=15, help="default: %(default)s")
-    add("--batch-size", type=int, default=24, help="default: %(default)s")
-    add("--lr", type=float, default=1.5e-3, help="highest learning rate, default: %(default)s")
-    add("--size", type=int, help="height and width of the images; default: 144 for folders, 96 for scenes")
-    add("--max-segments", type=int, default=196, help="segments per image, the largest; default: %(default)s")
+    add = parser.add_argument_group("data").add_argument
+    add("--data", default="scenes:count", help="scenes:count|majority|relation|orientation, a folder, torchvision:NAME, "
+        "or hf:NAME (default: %(default)s)")  # fmt: skip
+    add("--download", action="store_true", help="let torchvision download the dataset")
+    add("--size", type=int, help="height and width of the images; default: 144, 96 for scenes")
     add("--limit-per-class", type=int, help="train on so many images of each class, chosen by --seed")
     add("--scenes", type=int, default=4000, help="how many scenes to train on, default: %(default)s")
-    add("--seed", type=int, default=0, help="default: %(default)s")
-    add(
-        "--workers",
-        type=int,
-        default=min(8, os.cpu_count() or 1),
-        help="processes that make and augment batches; default: %(default)s",
-    )
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
     add("--skip-bad", action="store_true", help="leave out images that cannot be read, instead of stopping")
     add("--cache", type=Path, default=CACHE, help="where tokens are kept, default: %(default)s")
+
+    add = parser.add_argument_group("tokens").add_argument
+    add("--segmenter", help="true (the scenes' own, their default), felzenszwalb (the others' default), grid, slic, "
+        "voronoi, watershed or sam; options as in felzenszwalb:scale=60,min_size=25; + between two for both")  # fmt: skip
+    add("--max-segments", type=int, default=196, help="segments per image, the largest; default: %(default)s")
+    add("--aspect", choices=("stretch", "keep"), default="stretch", help="proportions of a token, default: %(default)s")
+    add("--edges", choices=("soft", "hard", "box"), default="soft", help="a token's edges, default: %(default)s")
+
+    add = parser.add_argument_group("model").add_argument
+    add("--model", choices=MODELS, default="svit_micro", help="default: %(default)s")
+    add(
+        "--model-options",
+        type=model_options,
+        default={},
+        metavar="OPTION=VALUE,...",
+        help="as in pool=cls,position=mlp",
+    )
+    add("--weights", type=Path, help="the encoder.safetensors that examples/pretrain_mae.py has written, to start from")
+
+    add = parser.add_argument_group("training").add_argument
+    add("--augment", choices=RECIPES, default="segment", help="default: %(default)s")
+    add("--epochs", type=int, default=15, help="default: %(default)s")
+    add("--batch-size", type=int, default=24, help="of all processes together, default: %(default)s")
+    add("--accumulate", type=int, default=1, help="work through a batch in so many parts, default: %(default)s")
+    add("--lr", type=float, default=1.5e-3, help="highest learning rate, default: %(default)s")
+    add("--layer-decay", type=float, default=1.0, help="factor of the rate per layer downwards, default: %(default)s")
+    add("--ema-decay", type=float, help="evaluate a running mean of the weights of this decay, as 0.99")
+    add("--precision", choices=("no", "bf16", "fp16"), default="no", help="mixed precision, default: %(default)s")
+    add("--seed", type=int, default=0, help="default: %(default)s")
+
+    add = parser.add_argument_group("run").add_argument
+    add("--workers", type=int, default=min(8, os.cpu_count() or 1), help="processes that make and augment batches; "
+        "default: %(default)s")  # fmt: skip
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
+    add("--log", nargs="*", choices=LOGGERS, default=[], help="logs beside metrics.jsonl")
     add("--out", type=Path, help="the run's folder, default: runs/DATA-TIME")
     add("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
     args = parser.parse_args()
@@ -75,6 +107,11 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
+def model_options(text: str) -> dict[str, Any]:
+    """Read OPTION=VALUE,OPTION=VALUE."""
+    return parse_options(f"model,{text}")[1]
+
+
 def load(args: argparse.Namespace) -> tuple[TokenSet, TokenSet]:
     """Load the tokens to train on and to validate on."""
     data = open_data(
@@ -83,19 +120,26 @@ def load(args: argparse.Namespace) -> tuple[TokenSet, TokenSet]:
         limit_per_class=args.limit_per_class,
         seed=args.seed,
         num_scenes=(args.scenes, 1000),
+        download=args.download,
     )
     name = args.segmenter or ("true" if data.has_segments else "felzenszwalb")
     if name == "true" and not data.has_segments:
         raise ValueError(f"--segmenter true is for scenes, which bring their segments; {args.data} has none")
     segmenter = None if name == "true" else parse_segmenter(name)
+    tokenize = Tokenize(max_segments=args.max_segments, aspect=args.aspect, edges=args.edges)
     store = TokenStore(args.cache)
     sets = []
     for title, images in (("train", data.train), ("val", data.val)):
-        dataset = TokenDataset(images, segmenter, Tokenize(max_segments=args.max_segments), store)
+        dataset = TokenDataset(images, segmenter, tokenize, store)
         tokens = load_tokens(dataset, workers=args.workers, skip_bad=args.skip_bad, progress=title)
         print(f"{title}: {tokens.report}")
         sets.append(tokens)
     return sets[0], sets[1]
+
+
+def setting(value: Any) -> Any:
+    """A setting as JSON can hold it."""
+    return str(value) if isinstance(value, Path) else value
 
 
 def main() -> dict[str, Any]:
@@ -111,7 +155,9 @@ def main() -> dict[str, Any]:
     print(f"run: {run.folder}")
     train, val = load(args)
     with seeded_stream(args.seed):
-        model = getattr(models, args.model)(len(train.classes))
+        model = getattr(models, args.model)(len(train.classes), **args.model_options)
+    if args.weights is not None and args.resume is None:
+        print(f"weights: all from {args.weights} but {', '.join(load_encoder(model, args.weights))}")
     return fit(
         model,
         train,
@@ -120,18 +166,23 @@ def main() -> dict[str, Any]:
         recipe=make_recipe(args.augment, image_size=train.source.images.size),
         epochs=args.epochs,
         batch_size=args.batch_size,
+        accumulate=args.accumulate,
         lr=args.lr,
+        layer_decay=args.layer_decay,
+        ema_decay=args.ema_decay,
+        precision=args.precision,
+        loggers=[LOGGERS[name](out / ("log.csv" if name == "csv" else "tensorboard")) for name in args.log],
         seed=args.seed,
         workers=args.workers,
         device=args.device,
-        settings={key: value for key, value in vars(args).items() if key not in NOT_SETTINGS},
+        settings={key: setting(value) for key, value in vars(args).items() if key not in NOT_SETTINGS},
     )
 
 
 if __name__ == "__main__":
     try:
         print(json.dumps(main()))
-    except (FloatingPointError, ImportError, OSError, TypeError, ValueError) as error:
+    except (FloatingPointError, ImportError, MemoryError, OSError, TypeError, ValueError) as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -1,11 +1,11 @@
-"""The command line: ``segaug preview`` and ``segaug check``."""
+"""The command line: ``segaug preview``, ``segaug evaluate`` and ``segaug check``."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
 import segaug
-from segaug._commands import add_check, add_preview
+from segaug._commands import add_check, add_evaluate, add_preview
 
 __all__ = ["main"]
 
@@ -40,5 +40,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"segaug {segaug.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_preview(commands)
+    add_evaluate(commands)
     add_check(commands)
     return parser

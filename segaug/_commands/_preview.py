@@ -65,6 +65,8 @@ def run_preview(options: argparse.Namespace) -> int:
         check_int(f"--{name}", getattr(options, name), minimum=minimum)
     tokenize = Tokenize(size=options.token_size, max_segments=options.max_segments)
     segmenter = parse_segmenter(options.segmenter)
+    if isinstance(segmenter, tuple):
+        raise ValueError(f"--segmenter must be a single one for a preview, got {options.segmenter}")
     photo = _read(options.image)
     scale = options.size / max(photo.size)
     size = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))

@@ -2,7 +2,10 @@
 
 from segaug.data._batched_tokens import BatchedTokens
 from segaug.data._batches import Batch, BatchOrder
-from segaug.data._folder import BadImageError, ImageFolder, train_val_folders
+from segaug.data._dataset_images import DatasetImages
+from segaug.data._folder import ImageFolder, images_for_classes, train_val_folders
+from segaug.data._options import parse_options
+from segaug.data._pictures import BadImageError
 from segaug.data._scenes import Scenes
 from segaug.data._seeded_dataset import SeededDataset, seeded
 from segaug.data._seeding import derive_seed, seeded_stream
@@ -18,6 +21,7 @@ __all__ = [
     "BatchOrder",
     "BatchedTokens",
     "DataSplits",
+    "DatasetImages",
     "ImageFolder",
     "Images",
     "SceneImages",
@@ -28,8 +32,10 @@ __all__ = [
     "TokenSet",
     "TokenStore",
     "derive_seed",
+    "images_for_classes",
     "load_tokens",
     "open_data",
+    "parse_options",
     "parse_segmenter",
     "seeded",
     "seeded_stream",

@@ -6,50 +6,49 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
-from torchvision.transforms.v2 import functional as F
 
-from segaug._checks import check_int
+from segaug._checks import check_int, describe
 from segaug._photos import open_photo
+from segaug.data._pictures import BadImageError, Size, check_size, chosen, read_pixels, resized, size_key
 
-__all__ = ["BadImageError", "ImageFolder", "train_val_folders"]
+__all__ = ["ImageFolder", "images_for_classes", "train_val_folders"]
 
 # What Pillow reads everywhere; compared in lower case.
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
-class BadImageError(ValueError):
-    """A file that has an image's name and cannot be read as one. The message names it."""
-
-
 class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
-    """Images as ``FOLDER/CLASS/anything.jpg``, all resized to squares of one size.
+    """Images as ``FOLDER/CLASS/anything.jpg``, all resized to one size.
 
-    Every image is read as RGB and resized (bilinear, antialiased) to ``size`` x ``size``, whatever its proportions.
+    Every image is read as RGB and resized (bilinear, antialiased) to ``size``, whatever its proportions.
     Classes are the sub-folders in the order of their names; images are found at any depth below them.
 
     Args:
         folder: The folder that holds one sub-folder per class.
-        size: Height and width of the images in pixels.
+        size: Height and width of the images in pixels: an int for both, or (height, width).
         limit_per_class: Use only so many images of each class, or all if None. Which ones depends on ``seed`` and on
             the files' names alone, and a higher limit only adds images.
         seed: Decides which images a limit keeps.
+        classes: The classes' names in the order of their targets, for a folder that may hold only some of them; None
+            takes the sub-folders.
 
     Attributes:
         folder: As given.
-        size: As given.
+        size: As given; an int if height and width are equal.
         classes: The classes' names; a target is an index into them.
         paths: The files, one per item.
         targets: The items' classes, as indices.
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If it is no folder, holds no sub-folder, or a class holds no image.
+        ValueError: If it is no folder, holds no sub-folder or one that is not in ``classes``, or a class holds no
+            image.
 
     Example:
         >>> import tempfile
+        >>> import PIL.Image
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     for name in ("cat", "dog"):
         ...         (Path(folder) / name).mkdir()
@@ -60,17 +59,26 @@ class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
     """
 
     def __init__(
-        self, folder: str | Path, *, size: int = 144, limit_per_class: int | None = None, seed: int = 0
+        self,
+        folder: str | Path,
+        *,
+        size: Size = 144,
+        limit_per_class: int | None = None,
+        seed: int = 0,
+        classes: Sequence[str] | None = None,
     ) -> None:
         self.folder = Path(folder)
-        self.size = check_int("size", size, minimum=1)
+        self.size = check_size(size)
         if limit_per_class is not None:
             check_int("limit_per_class", limit_per_class, minimum=1)
         check_int("seed", seed, minimum=0)
-        self.classes = _class_names(self.folder)
+        present = _class_names(self.folder)
+        self.classes = present if classes is None else _check_classes(self.folder, present, classes)
         self.paths: list[Path] = []
         self.targets: list[int] = []
         for target, name in enumerate(self.classes):
+            if name not in present:
+                continue
             paths = _images_below(self.folder / name)
             if not paths:
                 raise ValueError(
@@ -78,7 +86,8 @@ class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
                     f"there is none in {self.folder / name}"
                 )
             if limit_per_class is not None:
-                paths = _chosen(paths, self.folder, limit_per_class, seed)
+                names = [path.relative_to(self.folder).as_posix() for path in paths]
+                paths = [paths[index] for index in chosen(names, limit_per_class, seed)]
             self.paths.extend(paths)
             self.targets.extend([target] * len(paths))
 
@@ -92,12 +101,14 @@ class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
             index: From 0 to ``len(self) - 1``.
 
         Returns:
-            The image, (3, size, size) uint8, and its class.
+            The image, (3, height, width) uint8, and its class.
 
         Raises:
             BadImageError: If the file is missing or no image.
         """
-        return self._decode(self.paths[index], self._read(index)), self.targets[index]
+        data = self._read(index)
+        pixels = read_pixels(str(self.paths[index]), lambda: open_photo(io.BytesIO(data)))
+        return resized(pixels, self.size), self.targets[index]
 
     def key(self, index: int) -> dict[str, Any]:
         """What item ``index``'s image depends on, for a :class:`~segaug.data.TokenStore`: content, not name or date.
@@ -111,7 +122,7 @@ class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
         Raises:
             BadImageError: If the file cannot be read.
         """
-        return {"file": hashlib.sha256(self._read(index)).hexdigest(), "size": self.size}
+        return {"file": hashlib.sha256(self._read(index)).hexdigest(), "size": size_key(self.size)}
 
     def _read(self, index: int) -> bytes:
         path = self.paths[index]
@@ -120,24 +131,12 @@ class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
         except OSError as error:
             raise BadImageError(f"cannot read {path}: {error.strerror or error}") from error
 
-    def _decode(self, path: Path, data: bytes) -> tv_tensors.Image:
-        try:
-            pixels = F.pil_to_tensor(open_photo(io.BytesIO(data)))
-        # Pillow raises nearly anything for a broken file: OSError, SyntaxError, ValueError, struct.error, ...
-        except Exception as error:
-            # Pillow names the buffer where it does not know the format; the path says more.
-            unknown = isinstance(error, PIL.UnidentifiedImageError)
-            reason = "not in a format that Pillow knows" if unknown else str(error)
-            raise BadImageError(f"cannot read {path} as an image: {_short(reason)}") from error
-        resized = F.resize(pixels, [self.size, self.size], antialias=True)
-        return resized.as_subclass(tv_tensors.Image)
-
     def __repr__(self) -> str:
         return f"ImageFolder({str(self.folder)!r}, size={self.size}, classes={len(self.classes)}, images={len(self)})"
 
 
 def train_val_folders(
-    folder: str | Path, *, size: int = 144, limit_per_class: int | None = None, seed: int = 0
+    folder: str | Path, *, size: Size = 144, limit_per_class: int | None = None, seed: int = 0
 ) -> tuple[ImageFolder, ImageFolder]:
     """Open ``FOLDER/train/CLASS/*`` and ``FOLDER/val/CLASS/*``.
 
@@ -176,6 +175,64 @@ def train_val_folders(
     return train, val
 
 
+def images_for_classes(
+    folder: str | Path,
+    classes: Sequence[str],
+    size: Size = 144,
+    *,
+    limit_per_class: int | None = None,
+    seed: int = 0,
+) -> ImageFolder:
+    """Open ``FOLDER/CLASS/*`` for a model that knows ``classes``, to evaluate it on other photos than it was trained on.
+
+    Args:
+        folder: The folder that holds a sub-folder for each of the classes, or for some of them.
+        classes: The model's classes, in its order.
+        size: As for :class:`ImageFolder`.
+        limit_per_class: As for :class:`ImageFolder`.
+        seed: As for :class:`ImageFolder`.
+
+    Returns:
+        The images, with targets that index ``classes``.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it holds no class folders, one that is not in ``classes``, or one without images.
+
+    Example:
+        >>> import tempfile
+        >>> import PIL.Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     (Path(folder) / "dog").mkdir()
+        ...     PIL.Image.new("RGB", (40, 30)).save(Path(folder) / "dog" / "1.png")
+        ...     images = images_for_classes(folder, ["cat", "dog"], size=32)
+        ...     images.classes, images.targets
+        (['cat', 'dog'], [1])
+    """
+    return ImageFolder(folder, size=size, limit_per_class=limit_per_class, seed=seed, classes=classes)
+
+
+def _check_classes(folder: Path, present: Sequence[str], classes: Sequence[str]) -> list[str]:
+    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+        raise TypeError(f"classes must be a list of names, got {describe(classes)}")
+    if len(set(classes)) < len(classes):
+        raise ValueError(f"classes must differ, got {list(classes)}")
+    unknown = [name for name in present if name not in classes]
+    if unknown:
+        # The usual slip: the folder above the one that was meant.
+        splits = sorted({"train", "val"} & set(unknown))
+        advice = f"; did you mean {folder / splits[-1]}?" if splits else ""
+        raise ValueError(
+            f"{folder} must hold only folders of the classes {_some(classes)}, got also {_some(unknown)}{advice}"
+        )
+    return list(classes)
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:8])
+    return shown if len(names) <= 8 else f"{shown}, ... ({len(names)} in all)"
+
+
 def _class_names(folder: Path) -> list[str]:
     expected = f"expected {folder}/CLASS/*.jpg"
     if not folder.exists():
@@ -194,17 +251,3 @@ def _images_below(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.suffix.lower() in EXTENSIONS and path.is_file() and not path.name.startswith(".")
     )
-
-
-def _chosen(paths: Sequence[Path], folder: Path, limit: int, seed: int) -> list[Path]:
-    """The first ``limit`` in an order that shuffles by name, so adding a file moves no other."""
-
-    def rank(path: Path) -> str:
-        return hashlib.sha256(f"{seed}/{path.relative_to(folder).as_posix()}".encode()).hexdigest()
-
-    return sorted(sorted(paths, key=rank)[:limit])
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 120 else f"{line[:117]}..."

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from typing import Any
 
 from segaug._checks import describe
@@ -25,17 +26,22 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-def parse_segmenter(text: str) -> Segmenter:
-    """Make a segmenter from ``NAME`` or ``NAME:OPTION=VALUE,OPTION=VALUE``.
+# A plus between two segmenters, and not one in a number or a path.
+_BETWEEN = re.compile(rf"\s*\+\s*(?=(?:{'|'.join(SEGMENTERS)})(?:[:+\s]|$))")
+
+
+def parse_segmenter(text: str) -> Segmenter | tuple[Segmenter, ...]:
+    """Make a segmenter from ``NAME`` or ``NAME:OPTION=VALUE,OPTION=VALUE``, or several with ``+`` between.
 
     Options that are left out have the constructor's defaults, except for ``felzenszwalb`` (scale=60, min_size=25: about
     a hundred segments at 144 x 144), ``grid`` (rows=9, cols=9) and ``voronoi`` (n=100).
 
     Args:
-        text: A name (felzenszwalb, grid, sam, slic, voronoi or watershed) and options of that segmenter's constructor.
+        text: A name (felzenszwalb, grid, sam, slic, voronoi or watershed) and options of that segmenter's constructor;
+            or several of these with ``+`` between.
 
     Returns:
-        The segmenter.
+        The segmenter, or a tuple of them for :class:`~segaug.data.TokenDataset`.
 
     Raises:
         TypeError: If an option is unknown to the segmenter, missing, or of the wrong type.
@@ -44,7 +50,14 @@ def parse_segmenter(text: str) -> Segmenter:
     Example:
         >>> parse_segmenter("felzenszwalb:scale=100")
         Felzenszwalb(scale=100, sigma=0.8, min_size=25)
+        >>> parse_segmenter("grid:rows=8,cols=8+grid:rows=2,cols=2")
+        (Grid(rows=8, cols=8), Grid(rows=2, cols=2))
     """
+    parts = tuple(_parse_one(part) for part in _BETWEEN.split(text))
+    return parts[0] if len(parts) == 1 else parts
+
+
+def _parse_one(text: str) -> Segmenter:
     name, _, rest = text.partition(":")
     if name not in SEGMENTERS:
         raise ValueError(f"segmenter must be one of {', '.join(sorted(SEGMENTERS))}, got {name!r}")

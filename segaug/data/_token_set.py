@@ -1,7 +1,8 @@
 """All tokens of a dataset: made or read once, and kept in memory if they fit."""
 
+import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from segaug._checks import check_int
 from segaug._progress import progress_bar
-from segaug.data._folder import BadImageError
+from segaug.data._pictures import BadImageError
 from segaug.data._store import StoreCounts
 from segaug.data._tokens import TokenDataset
 from segaug.structures import SegmentTokens
@@ -34,6 +35,7 @@ class TokenSet(Dataset[tuple[SegmentTokens, int]]):
         held: All tokens in one row (sum of the lengths), or None to read or make an item each time.
         skipped: Messages of the images left out, which name them.
         counts: What was found in the store and what was made.
+        fingerprint: The checksum, if it is known; None computes it when it is asked for.
 
     Attributes:
         source: As given.
@@ -53,6 +55,7 @@ class TokenSet(Dataset[tuple[SegmentTokens, int]]):
         *,
         skipped: Sequence[str] = (),
         counts: StoreCounts | None = None,
+        fingerprint: str | None = None,
     ) -> None:
         self.source = source
         self.indices = list(indices)
@@ -62,6 +65,7 @@ class TokenSet(Dataset[tuple[SegmentTokens, int]]):
         self.counts = StoreCounts() if counts is None else counts
         # One row and not a list: a worker process that is started afresh gets five tensors instead of thousands.
         self._held = held
+        self._fingerprint = fingerprint
         self._starts = [0, *itertools.accumulate(self.lengths)]
 
     @property
@@ -73,6 +77,16 @@ class TokenSet(Dataset[tuple[SegmentTokens, int]]):
     def in_memory(self) -> bool:
         """Whether the tokens are held."""
         return self._held is not None
+
+    @property
+    def fingerprint(self) -> str:
+        """A checksum over all tokens and targets: another one means that the data, or how they are cut, changed."""
+        if self._fingerprint is None:
+            digest = hashlib.sha256()
+            for tokens, _ in self:
+                _add_tokens(digest, {name: getattr(tokens, name).as_subclass(torch.Tensor).numpy() for name in _FIELDS})
+            self._fingerprint = _finish(digest, self.targets)
+        return self._fingerprint
 
     @property
     def mean_tokens(self) -> float:
@@ -104,6 +118,10 @@ class TokenSet(Dataset[tuple[SegmentTokens, int]]):
         if self._held is None:
             return self.source[self.indices[index]]
         return self._held[self._starts[index] : self._starts[index + 1]], self.targets[index]
+
+    def __iter__(self) -> Iterator[tuple[SegmentTokens, int]]:
+        """Go through the items."""
+        return (self[index] for index in range(len(self)))
 
     def __repr__(self) -> str:
         where = "in memory" if self.in_memory else "on disk"
@@ -151,6 +169,7 @@ def load_tokens(
     held: dict[str, list[np.ndarray[Any, Any]]] | None = {name: [] for name in _FIELDS}
     held_bytes = 0
     counts = StoreCounts()
+    digest = hashlib.sha256()
     for index, loaded in enumerate(loader):
         counts += loaded.counts
         if loaded.error is not None:
@@ -160,6 +179,7 @@ def load_tokens(
             continue
         indices.append(index)
         lengths.append(len(loaded.fields["labels"]))
+        _add_tokens(digest, loaded.fields)
         if held is not None:
             held_bytes += sum(field.nbytes for field in loaded.fields.values())
             for name, values in held.items():
@@ -175,7 +195,19 @@ def load_tokens(
     if held is not None:
         # Popped one by one, so that only one field is there twice at a time.
         row = SegmentTokens(**{name: torch.from_numpy(np.concatenate(held.pop(name))) for name in _FIELDS})
-    return TokenSet(dataset, indices, lengths, row, skipped=skipped, counts=counts)
+    fingerprint = _finish(digest, [dataset.images.targets[index] for index in indices])
+    return TokenSet(dataset, indices, lengths, row, skipped=skipped, counts=counts, fingerprint=fingerprint)
+
+
+def _add_tokens(digest: "hashlib._Hash", arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+    digest.update(str([(name, arrays[name].shape, str(arrays[name].dtype)) for name in _FIELDS]).encode())
+    for name in _FIELDS:
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+
+
+def _finish(digest: "hashlib._Hash", targets: Sequence[int]) -> str:
+    digest.update(str([int(target) for target in targets]).encode())
+    return digest.hexdigest()[:32]
 
 
 @dataclass

@@ -10,10 +10,12 @@ from torch.utils.data import Dataset
 
 from segaug._checks import describe
 from segaug.data._store import TokenStore
-from segaug.structures import SegmentedImage, SegmentMap, SegmentTokens
+from segaug.structures import SegmentedImage, SegmentMap, SegmentTokens, concatenate
 from segaug.transforms import Tokenize
 
 __all__ = ["Images", "TokenDataset"]
+
+_Segmenter = Callable[[Any], SegmentMap] | None
 
 # Raise it when what is stored changes its meaning, or segmenters give other maps for the same fingerprint: everything
 # is then made again. A change of what Tokenize computes is noticed without it.
@@ -28,8 +30,8 @@ class Images(Protocol):
         """The classes' names."""
 
     @property
-    def size(self) -> int:
-        """Height and width of every image in pixels."""
+    def size(self) -> int | tuple[int, int]:
+        """Height and width of every image in pixels, as one int if they are equal."""
 
     @property
     def targets(self) -> Sequence[int]:
@@ -50,12 +52,15 @@ class TokenDataset(Dataset[tuple[SegmentTokens, int]]):
     Args:
         images: The images and their classes.
         segmenter: Image to :class:`~segaug.SegmentMap`; None if the items are :class:`~segaug.SegmentedImage` and keep
-            their own map. With a store it must have a ``fingerprint``, as all of :mod:`segaug.segmenters` do.
-        tokenize: From segments to tokens.
+            their own map. With a store it must have a ``fingerprint``, as all of :mod:`segaug.segmenters` do. Of a sequence
+            of several, as a fine and a coarse one, an item has the tokens of each, joined by
+            :func:`segaug.structures.concatenate`: foreground of all of them, the background token of the first.
+        tokenize: From segments to tokens; ``max_segments`` holds for each segmenter.
         store: Where maps and tokens are kept between runs; None keeps nothing.
 
     Raises:
-        TypeError: If there is a store and the segmenter does not say what its maps depend on.
+        TypeError: If a segmenter cannot be called, or there is a store and it does not say what its maps depend on.
+        ValueError: If there is no segmenter in a sequence.
 
     Example:
         >>> from segaug import Grid, Tokenize
@@ -72,20 +77,27 @@ class TokenDataset(Dataset[tuple[SegmentTokens, int]]):
     def __init__(
         self,
         images: Images,
-        segmenter: Callable[[Any], SegmentMap] | None,
+        segmenter: _Segmenter | Sequence[_Segmenter],
         tokenize: Tokenize,
         store: TokenStore | None = None,
     ) -> None:
+        segmenters = tuple(segmenter) if isinstance(segmenter, list | tuple) else (segmenter,)
+        if not segmenters:
+            raise ValueError("segmenter must be one or several, got none")
+        for one in segmenters:
+            if one is not None and not callable(one):
+                raise TypeError(f"segmenter must be callable, a list of callables or None, got {describe(one)}")
+            if store is not None and one is not None and not hasattr(one, "fingerprint"):
+                raise TypeError(
+                    f"segmenter must have a fingerprint to be used with a store (derive it from segaug.Segmenter), "
+                    f"got {describe(one)}"
+                )
         self.images = images
-        self.segmenter = segmenter
+        self.segmenter = segmenters[0] if len(segmenters) == 1 else segmenters
         self.tokenize = tokenize
         self.store = store
+        self._segmenters = segmenters
         self._sample = _sample_tokens(tokenize)
-        if store is not None and segmenter is not None and not hasattr(segmenter, "fingerprint"):
-            raise TypeError(
-                f"segmenter must have a fingerprint to be used with a store (derive it from segaug.Segmenter), "
-                f"got {describe(segmenter)}"
-            )
 
     @property
     def classes(self) -> list[str]:
@@ -97,22 +109,30 @@ class TokenDataset(Dataset[tuple[SegmentTokens, int]]):
 
     def __getitem__(self, index: int) -> tuple[SegmentTokens, int]:
         """Return the tokens of item ``index`` and its class; from the store if they are there."""
-        target = self.images.targets[index]
+        parts = [self._tokens(index, segmenter) for segmenter in self._segmenters]
+        return parts[0] if len(parts) == 1 else concatenate(parts), self.images.targets[index]
+
+    def _tokens(self, index: int, segmenter: _Segmenter) -> SegmentTokens:
+        """Give the tokens of one segmenter; stored alone, so that runs with it alone and with others share them."""
         if self.store is None:
-            return self.tokenize(self.segmented(index)[0]), target
+            return self.tokenize(self._segmented(index, segmenter))
         options = {
             "size": self.tokenize.size,
             "max_segments": self.tokenize.max_segments,
             "background": self.tokenize.background,
             "sample": self._sample,
         }
-        key = {**self._source(index), "kind": "tokens", "tokenize": options}
+        # Left out where they have their defaults: what was stored before there were these options is still good.
+        for name, default in (("aspect", "stretch"), ("edges", "soft")):
+            if getattr(self.tokenize, name) != default:
+                options[name] = getattr(self.tokenize, name)
+        key = {**self._source(index, segmenter), "kind": "tokens", "tokenize": options}
         stored = self.store.load(key)
         if stored is not None:
-            return SegmentTokens(**stored), target
-        tokens = self.tokenize(self.segmented(index)[0])
+            return SegmentTokens(**stored)
+        tokens = self.tokenize(self._segmented(index, segmenter))
         self.store.save(key, {field.name: getattr(tokens, field.name) for field in fields(SegmentTokens)})
-        return tokens, target
+        return tokens
 
     def segmented(self, index: int) -> tuple[SegmentedImage, int]:
         """Return the image of item ``index`` with its segments, and its class; the map is stored like the tokens.
@@ -125,27 +145,36 @@ class TokenDataset(Dataset[tuple[SegmentTokens, int]]):
 
         Raises:
             TypeError: If there is no segmenter and the item has no map.
+            ValueError: If there are several segmenters.
         """
-        image, target = self.images[index]
-        if self.segmenter is None:
+        if len(self._segmenters) > 1:
+            raise ValueError(
+                f"segmenter must be a single one where an image goes with its segments, as for augmentation of whole "
+                f"images (Recipe(image=...)), got {len(self._segmenters)}: augment tokens instead, or take one of them"
+            )
+        return self._segmented(index, self._segmenters[0]), self.images.targets[index]
+
+    def _segmented(self, index: int, segmenter: _Segmenter) -> SegmentedImage:
+        image, _ = self.images[index]
+        if segmenter is None:
             if not isinstance(image, SegmentedImage):
                 raise TypeError(f"images must give SegmentedImages if there is no segmenter, got {describe(image)}")
-            return image, target
+            return image
         if isinstance(image, SegmentedImage):
             image = image.image
         if self.store is None:
-            return SegmentedImage(image, self._segment(index, image)), target
-        key = {**self._source(index), "kind": "map"}
+            return SegmentedImage(image, self._segment(index, image, segmenter))
+        key = {**self._source(index, segmenter), "kind": "map"}
         stored = self.store.load(key)
         if stored is not None:
-            return SegmentedImage(image, SegmentMap(stored["labels"])), target
-        segments = self._segment(index, image)
+            return SegmentedImage(image, SegmentMap(stored["labels"]))
+        segments = self._segment(index, image, segmenter)
         self.store.save(key, {"labels": _narrow(segments)})
-        return SegmentedImage(image, segments), target
+        return SegmentedImage(image, segments)
 
-    def _segment(self, index: int, image: torch.Tensor) -> SegmentMap:
+    def _segment(self, index: int, image: torch.Tensor, segmenter: Callable[[Any], SegmentMap]) -> SegmentMap:
         try:
-            return self.segmenter(image)  # type: ignore[misc]
+            return segmenter(image)
         except Exception as error:
             # In a folder of thousands, the message alone does not lead to the picture.
             paths = getattr(self.images, "paths", None)
@@ -155,9 +184,9 @@ class TokenDataset(Dataset[tuple[SegmentTokens, int]]):
             error.add_note(f"raised while segmenting {name}")
             raise
 
-    def _source(self, index: int) -> dict[str, Any]:
+    def _source(self, index: int, segmenter: _Segmenter) -> dict[str, Any]:
         # A segmenter with a fingerprint: __init__ has seen to it.
-        fingerprint = None if self.segmenter is None else self.segmenter.fingerprint  # type: ignore[attr-defined]
+        fingerprint = None if segmenter is None else segmenter.fingerprint  # type: ignore[attr-defined]
         return {"version": STORE_VERSION, "image": self.images.key(index), "segmenter": fingerprint}
 
 

@@ -9,10 +9,13 @@ from segaug.functional._adjust import (
     rgb_to_grayscale,
 )
 from segaug.functional._alpha import premultiply, unpremultiply
+from segaug.functional._budget import limit_tokens
 from segaug.functional._composite import composite_segments, fill_holes, mask_boxes, paint_order
 from segaug.functional._curves import autocontrast, equalize, invert, posterize, solarize
+from segaug.functional._cut import cut_segments
 from segaug.functional._filter import adjust_sharpness, gaussian_blur
 from segaug.functional._geometry import crop, horizontal_flip, resized_crop, vertical_flip
+from segaug.functional._hide import hide_tokens
 from segaug.functional._labels import relabel, segment_areas, segment_boxes, segment_table
 from segaug.functional._mix import (
     area_shares,
@@ -24,7 +27,7 @@ from segaug.functional._mix import (
 )
 from segaug.functional._paint import paint_tokens, paint_values
 from segaug.functional._position import jitter_positions
-from segaug.functional._tokenize import cut_segments, tokenize, tokenize_masks
+from segaug.functional._tokenize import tokenize, tokenize_masks
 from segaug.functional._warp import affine, elastic, perspective, rotate
 
 __all__ = [
@@ -44,9 +47,11 @@ __all__ = [
     "equalize",
     "fill_holes",
     "gaussian_blur",
+    "hide_tokens",
     "horizontal_flip",
     "invert",
     "jitter_positions",
+    "limit_tokens",
     "mask_boxes",
     "match_tokens",
     "merge_tokens",

@@ -1,133 +1,51 @@
 """S-ViT: a Vision Transformer whose tokens are segments.
 
 The system is that of S-ViT (arXiv 2402.17863); the transformer is the ViT of arXiv 2010.11929 with timm's parameter
-names, so that timm's weights load. Read from the bottom up: SViT, Block, Attention.
+names, so that timm's weights load. Read SViT here, then the blocks in ``_layers`` and the tokens in ``_embeddings``.
 
 Legend of the dimensions:
     ...  leading shape: (B,) for a batch of images, () for one image
     N    segment tokens of an image, padding included
-    L    tokens in the transformer: 1 + N with a class token (pool="cls"), N without (pool="mean")
-    C    channels of a patch, and one more where alpha is fed too
+    R    tokens before them: class and distillation token, registers
+    L    tokens in the transformer, R + N
+    C    channels of a patch
     P    height and width of a patch
     D    width of a token (embed_dim)
     H    attention heads
-    K    frequencies of the position's sines and cosines
 """
 
 import math
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segaug._checks import check_choice, check_flag, check_int, describe
+from segaug._checks import check_choice, check_flag, check_int, check_number, describe
+from segaug.models._embeddings import ConvStem, PatchEmbed, PositionEmbed, mean_color
+from segaug.models._layers import Block, ClassAttentionBlock, Mlp
+from segaug.models._packing import Packing
 from segaug.structures import SegmentTokens
 
-__all__ = ["SViT", "svit_base", "svit_micro", "svit_small", "svit_tiny"]
+__all__ = ["PlainSViT", "SViT"]
 
-_NUM_POSITION_FEATURES = 5  # left, top, right, bottom, area
-
-
-class DropPath(nn.Module):
-    """Leaves out the whole branch for some images while training (stochastic depth, arXiv 1603.09382)."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., L, D) to (..., L, D)."""
-        if not self.training or self.rate == 0.0:
-            return x
-        keep = 1.0 - self.rate
-        # One draw per image, so the stream of draws does not depend on the number of tokens.
-        kept = x.new_empty((*x.shape[:-2], 1, 1)).bernoulli_(keep)
-        # Dividing keeps the branch's mean what it is in eval mode.
-        return x * kept.div_(keep)
-
-    def extra_repr(self) -> str:
-        """Show the rate in the printed model."""
-        return f"rate={self.rate:.3f}"
+POOLS = ("cls", "mean", "class_attention")
+POSITIONS = ("fourier", "histogram", "mlp", "table")
 
 
-class Mlp(nn.Module):
-    """Two linear layers with a GELU between them."""
+class _Inputs(NamedTuple):
+    """The fields of SegmentTokens as plain tensors: torch.export cannot make torchvision's types."""
 
-    def __init__(self, in_features: int, hidden_features: int, out_features: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(in_features, hidden_features)
-        self.fc2 = nn.Linear(hidden_features, out_features)
+    patches: Tensor
+    alpha: Tensor
+    boxes: Tensor
+    areas: Tensor
+    labels: Tensor
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., in_features) to (..., out_features)."""
-        return self.fc2(F.gelu(self.fc1(x)))
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention that never looks at padding."""
-
-    def __init__(self, embed_dim: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.qkv = nn.Linear(embed_dim, 3 * embed_dim)
-        self.proj = nn.Linear(embed_dim, embed_dim)
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Map (..., L, D) to (..., L, D); ``mask`` (..., 1, 1, L) is True for the keys to look at."""
-        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))  # (..., L, 3, H, D/H)
-        q, k, v = qkv.movedim(-3, 0).transpose(-3, -2)  # each (..., H, L, D/H), views without a copy
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        return self.proj(x.transpose(-3, -2).flatten(-2))
-
-
-class Block(nn.Module):
-    """Pre-norm transformer block: attention, then MLP, each on a residual path."""
-
-    def __init__(self, embed_dim: int, num_heads: int, mlp_ratio: float, drop_path: float) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(embed_dim, eps=1e-6)
-        self.attn = Attention(embed_dim, num_heads)
-        self.norm2 = nn.LayerNorm(embed_dim, eps=1e-6)
-        self.mlp = Mlp(embed_dim, int(embed_dim * mlp_ratio), embed_dim)
-        self.drop_path = DropPath(drop_path)
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Map (..., L, D) to (..., L, D)."""
-        x = x + self.drop_path(self.attn(self.norm1(x), mask))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
-
-
-class PatchEmbed(nn.Module):
-    """Linear projection of patches, with the parameters of a convolution of stride P, as in timm."""
-
-    def __init__(self, in_chans: int, patch_size: int, embed_dim: int) -> None:
-        super().__init__()
-        # Only holds the parameters (D, C, P, P): on patches that are cut already, the convolution is a matrix product.
-        self.proj = nn.Conv2d(in_chans, embed_dim, kernel_size=patch_size, stride=patch_size)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Map (..., N, C, P, P) to (..., N, D)."""
-        return F.linear(pixels.flatten(-3), self.proj.weight.flatten(1), self.proj.bias)
-
-
-class PositionEmbed(nn.Module):
-    """The paper's position network: an MLP on a segment's box and area, after ``num_frequencies`` sines and cosines."""
-
-    def __init__(self, embed_dim: int, num_frequencies: int) -> None:
-        super().__init__()
-        self.num_frequencies = num_frequencies
-        self.mlp = Mlp(_NUM_POSITION_FEATURES * (1 + 2 * num_frequencies), embed_dim, embed_dim)
-
-    def forward(self, positions: Tensor) -> Tensor:
-        """Map float32 (..., N, 5) to (..., N, D)."""
-        features = positions
-        if self.num_frequencies:
-            octaves = torch.arange(self.num_frequencies, device=positions.device)
-            angles = positions.unsqueeze(-1) * (math.pi * 2.0**octaves)  # (..., N, 5, K)
-            # The five numbers stay in: a sine alone cannot tell the background's -1 from 1.
-            features = torch.cat([positions, angles.sin().flatten(-2), angles.cos().flatten(-2)], dim=-1)
-        return self.mlp(features.to(self.mlp.fc1.weight.dtype))
+    @property
+    def padding(self) -> Tensor:
+        return self.labels < 0
 
 
 class SViT(nn.Module):
@@ -138,8 +56,7 @@ class SViT(nn.Module):
 
     With ``position="table"`` and segments from a regular grid this is the plain ViT (arXiv 2010.11929): the state dict
     of a timm ``VisionTransformer`` of the same shape loads strictly; for ``pool="mean"`` that is one built with
-    ``class_token=False, global_pool="avg"``. The other positions load it with ``strict=False``, all but the position
-    embedding.
+    ``class_token=False, global_pool="avg"``. :func:`load_vit_weights` takes those of other shapes, and torchvision's.
 
     Args:
         num_classes: Number of logits, at least 1.
@@ -149,21 +66,35 @@ class SViT(nn.Module):
         depth: Number of transformer blocks.
         num_heads: Attention heads per block.
         mlp_ratio: Width of a block's MLP over ``embed_dim``.
-        pool: What the head sees: ``"cls"``, a class token after the final norm, or ``"mean"``, the norm of the mean
-            over the image's tokens (no class token then).
+        pool: What the head sees: ``"cls"``, a class token after the final norm; ``"mean"``, the norm of the mean over
+            the image's tokens (no class token then); ``"class_attention"``, a class token that joins behind the trunk,
+            in blocks in which it alone changes (CaiT, arXiv 2103.17239).
         position: ``"mlp"``, a small network on the box and area, as in the paper; ``"fourier"``, the same after sines
             and cosines of pi 2^k times the five numbers, k from 0 (Fourier features as in arXiv 2006.10739 and
-            2003.08934), which join the five; ``"table"``, one learned embedding for each label.
+            2003.08934), which join the five; ``"histogram"``, the same with each number (of the area its root) shared
+            between the two nearest of a row of bins; ``"table"``, one learned embedding for each label.
+        stem: ``"linear"``, or ``"conv"``: two small convolutions of stride 2, shared by all tokens, before the projection.
         alpha_channel: Feed the patch's alpha as a further channel, the last.
+        color_embed: Add an embedding of the mean colour of the segment's own pixels, by a network of its own. It takes
+            black outside the segment for granted, which ``v2.Normalize`` does away with.
         num_positions: Size of the table: the largest label. For ``position="table"`` only, and needed there.
         num_frequencies: How many k ``"fourier"`` takes; the other positions do without.
+        num_bins: How many bins ``"histogram"`` has for each number, at least 2; the other positions do without.
+        num_registers: Further learned tokens that belong to no segment (registers, arXiv 2309.16588).
+        class_depth: Number of blocks of ``pool="class_attention"``; the other pools do without.
+        distillation: Add a distillation token with a head of its own (DeiT, arXiv 2012.12877, section 4); for
+            ``pool="cls"`` only. :meth:`forward` then gives both heads' logits in training and their mean otherwise.
+        init_values: First value of the learned factors of each branch's channels (layer scale, arXiv 2103.17239); None
+            for no factors.
         drop_path_rate: Probability in [0, 1) to leave out a branch of the last block for an image while training; it
             grows linearly from 0 at the first block.
         drop_rate: Probability in [0, 1) of the dropout before the head.
+        packed: Run the blocks on the tokens of a batch side by side, without padding. The result is the same. On CUDA in
+            half precision attention takes torch's kernel for rows of several lengths; elsewhere attention alone is padded.
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If an argument is out of its range, or ``num_positions`` does not go with ``position``.
+        ValueError: If an argument is out of its range, or two of them do not go together.
 
     Example:
         >>> from segaug.structures import SegmentTokens
@@ -174,8 +105,8 @@ class SViT(nn.Module):
         >>> model = SViT(10, embed_dim=64, depth=2, num_heads=4, pool="mean", alpha_channel=True).eval()
         >>> model(tokens).shape
         torch.Size([2, 10])
-        >>> model.forward_features(tokens).shape
-        torch.Size([2, 9, 64])
+        >>> model.forward_tokens(tokens).shape, model.attention_maps(tokens).shape
+        (torch.Size([2, 9, 64]), torch.Size([2, 2, 4, 9, 9]))
     """
 
     def __init__(
@@ -190,11 +121,19 @@ class SViT(nn.Module):
         mlp_ratio: float = 4.0,
         pool: str = "cls",
         position: str = "fourier",
+        stem: str = "linear",
         alpha_channel: bool = False,
+        color_embed: bool = False,
         num_positions: int | None = None,
         num_frequencies: int = 6,
+        num_bins: int = 16,
+        num_registers: int = 0,
+        class_depth: int = 2,
+        distillation: bool = False,
+        init_values: float | None = None,
         drop_path_rate: float = 0.0,
         drop_rate: float = 0.0,
+        packed: bool = False,
     ) -> None:
         super().__init__()
         self.num_classes = check_int("num_classes", num_classes, minimum=1)
@@ -207,12 +146,22 @@ class SViT(nn.Module):
         mlp_ratio = _check_number("mlp_ratio", mlp_ratio)
         if not (mlp_ratio < math.inf and int(embed_dim * mlp_ratio) >= 1):
             raise ValueError(f"mlp_ratio must give an MLP at least 1 wide and be finite, got {mlp_ratio}")
-        self.pool = check_choice("pool", pool, ("cls", "mean"))
-        self.position = check_choice("position", position, ("fourier", "mlp", "table"))
+        self.pool = check_choice("pool", pool, POOLS)
+        self.position = check_choice("position", position, POSITIONS)
+        check_choice("stem", stem, ("conv", "linear"))
         self.alpha_channel = check_flag("alpha_channel", alpha_channel)
+        check_flag("color_embed", color_embed)
         check_int("num_frequencies", num_frequencies, minimum=1)
+        check_int("num_bins", num_bins, minimum=2)
+        self.num_registers = check_int("num_registers", num_registers, minimum=0)
+        check_int("class_depth", class_depth, minimum=1)
+        if check_flag("distillation", distillation) and pool != "cls":
+            raise ValueError(f"distillation must be False with pool={pool!r}: its token stands beside a class token")
+        if init_values is not None:
+            init_values = check_number("init_values", init_values, minimum=0.0)
         drop_path_rate = _check_rate("drop_path_rate", drop_path_rate)
         drop_rate = _check_rate("drop_rate", drop_rate)
+        self.packed = check_flag("packed", packed)
         if position == "table":
             if num_positions is None:
                 raise ValueError("num_positions must be given with position='table' (the largest label), got None")
@@ -221,37 +170,60 @@ class SViT(nn.Module):
             raise ValueError(f"num_positions must be None with position={position!r}, got {describe(num_positions)}")
         self.num_positions = num_positions
 
-        self.patch_embed = PatchEmbed(in_chans + alpha_channel, patch_size, embed_dim)
-        self.cls_token = nn.Parameter(torch.empty(1, 1, embed_dim)) if pool == "cls" else None
+        channels = in_chans + alpha_channel
+        self.patch_embed = (ConvStem if stem == "conv" else PatchEmbed)(channels, patch_size, embed_dim)
+        self.cls_token = _token(embed_dim) if pool != "mean" else None
+        self.dist_token = _token(embed_dim) if distillation else None
+        self.reg_token = _token(embed_dim, num_registers) if num_registers else None
         if num_positions is not None:
-            # As in timm, the class token's row comes first.
-            self.pos_embed = nn.Parameter(torch.empty(1, (pool == "cls") + num_positions, embed_dim))
+            # As in timm, the rows of the class and the distillation token come first.
+            rows = (pool == "cls") + distillation + num_positions
+            self.pos_embed = nn.Parameter(torch.empty(1, rows, embed_dim))
         else:
-            self.position_embed = PositionEmbed(embed_dim, num_frequencies if position == "fourier" else 0)
+            num_features = {"mlp": 0, "fourier": num_frequencies, "histogram": num_bins}[position]
+            self.position_embed = PositionEmbed(embed_dim, position, num_features)
+        self.color_embed = Mlp(in_chans, embed_dim, embed_dim) if color_embed else None
         self.blocks = nn.ModuleList(
-            Block(embed_dim, num_heads, mlp_ratio, drop_path_rate * i / max(depth - 1, 1)) for i in range(depth)
+            Block(embed_dim, num_heads, mlp_ratio, drop_path_rate * i / max(depth - 1, 1), init_values)
+            for i in range(depth)
+        )
+        self.blocks_token_only = nn.ModuleList(
+            ClassAttentionBlock(embed_dim, num_heads, mlp_ratio, drop_path_rate, init_values)
+            for _ in range(class_depth if pool == "class_attention" else 0)
         )
         # As in timm: tokens are normed before a class token is picked, but after a mean is taken.
-        self.norm = nn.LayerNorm(embed_dim, eps=1e-6) if pool == "cls" else nn.Identity()
+        self.norm = nn.Identity() if pool == "mean" else nn.LayerNorm(embed_dim, eps=1e-6)
         self.fc_norm = nn.LayerNorm(embed_dim, eps=1e-6) if pool == "mean" else nn.Identity()
         self.head_drop = nn.Dropout(drop_rate)
         self.head = nn.Linear(embed_dim, num_classes)
+        self.head_dist = nn.Linear(embed_dim, num_classes) if distillation else None
         self._init_weights()
 
     def _init_weights(self) -> None:
         """Initialise as timm does; the projection of patches and the position network keep torch's defaults."""
         # The position network has few inputs: a standard deviation of 0.02 would let its output vanish beside the
         # patch's.
-        for module in (*self.blocks.modules(), self.head):
+        for module in (*self.blocks.modules(), *self.blocks_token_only.modules(), self.head, self.head_dist):
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
         if self.num_positions is not None:
             nn.init.trunc_normal_(self.pos_embed, std=0.02)
-        if self.cls_token is not None:
-            nn.init.normal_(self.cls_token, std=1e-6)
+        for token in (self.cls_token, self.dist_token, self.reg_token):
+            if token is not None:
+                nn.init.normal_(token, std=1e-6)
 
-    def forward(self, tokens: SegmentTokens) -> Tensor:
+    @property
+    def num_prefix_tokens(self) -> int:
+        """How many tokens come before the segments' in the transformer: class, distillation and register tokens."""
+        return (self.pool == "cls") + (self.dist_token is not None) + self.num_registers
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        first = cast(Block, self.blocks[0])
+        return first.norm1.weight.dtype  # of a layer that nobody replaces, as one does the head
+
+    def forward(self, tokens: SegmentTokens) -> Tensor | tuple[Tensor, Tensor]:
         """Classify images.
 
         Args:
@@ -259,16 +231,29 @@ class SViT(nn.Module):
                 scaled to [0, 1], or float, which is taken as it is (so ``v2.Normalize`` can come before).
 
         Returns:
-            Logits of shape (B, num_classes), or (num_classes,) for one image.
+            Logits of shape (B, num_classes), or (num_classes,) for one image. In training mode, a model with a
+            distillation token gives two of them, the class token's and the distillation token's.
 
         Raises:
             TypeError: If ``tokens`` are no SegmentTokens, or their pixels neither uint8 nor float.
             ValueError: If the patches do not fit the model, ``position="table"`` has no row for a label, or an image
-                has no token to take the mean of.
+                has no token to take the mean of. A compiled or exported model leaves out the last two checks.
         """
-        x = self.forward_features(tokens)  # (..., L, D)
-        x = self._mean(x, tokens.is_padding) if self.pool == "mean" else x[..., 0, :]
-        return self.head(self.head_drop(self.fc_norm(x)))
+        return self._logits(_open(tokens))
+
+    def plain(self) -> "PlainSViT":
+        """Make the same model, with the same parameters, that takes plain tensors, as ``torch.export`` needs it."""
+        return PlainSViT(self)
+
+    def _logits(self, inputs: _Inputs) -> Tensor | tuple[Tensor, Tensor]:
+        x = self._features(inputs)  # (..., L, D)
+        if self.pool == "mean":
+            return self.head(self.head_drop(self.fc_norm(self._mean(x, inputs.padding))))
+        logits = self.head(self.head_drop(x[..., 0, :]))
+        if self.head_dist is None:
+            return logits
+        distilled = self.head_dist(self.head_drop(x[..., 1, :]))
+        return (logits, distilled) if self.training else (logits + distilled) / 2
 
     def forward_features(self, tokens: SegmentTokens) -> Tensor:
         """Run the transformer.
@@ -277,19 +262,143 @@ class SViT(nn.Module):
             tokens: As in :meth:`forward`.
 
         Returns:
-            (B, 1 + N, D) with ``pool="cls"``: the class token and the segments' tokens, after the final norm.
-            (B, N, D) with ``pool="mean"``: the segments' tokens; the norm comes after the mean there. One image:
-            without B. What stands at padding has no meaning.
+            (B, L, D) after the final norm: the class token (``pool="cls"`` and ``"class_attention"``), the distillation
+            token and the registers if there are any, and the segments' tokens. With ``pool="mean"`` the norm comes after
+            the mean, so these are without it, and registers are left out. One image: without B. What stands at padding
+            has no meaning.
 
         Raises:
             TypeError: As :meth:`forward` does.
             ValueError: As :meth:`forward` does.
         """
-        x = self.embed(tokens)
-        mask = self._key_mask(tokens.is_padding)
+        return self._features(_open(tokens))
+
+    def _features(self, inputs: _Inputs) -> Tensor:
+        x, mask = self._embed(inputs), self._key_mask(inputs.padding)
+        if self.packed and mask is not None and x.ndim == 3:
+            packing = Packing.of(mask[:, 0, 0])
+            x = packing.pack(x)
+            for block in self.blocks:
+                x = block(x, packing)
+            x = packing.unpack(x)
+        else:
+            for block in self.blocks:
+                x = block(x, mask)
+        return self._finish(x, mask)
+
+    def forward_tokens(self, tokens: SegmentTokens) -> Tensor:
+        """Give each segment its output.
+
+        Args:
+            tokens: As in :meth:`forward`.
+
+        Returns:
+            (B, N, D), or (N, D) for one image: the segments' tokens of :meth:`forward_features`, zeros at padding.
+
+        Raises:
+            TypeError: As :meth:`forward` does.
+            ValueError: As :meth:`forward` does.
+        """
+        x = self.forward_features(tokens)
+        x = x[..., x.shape[-2] - tokens.num_tokens :, :]
+        return x.masked_fill(tokens.is_padding.unsqueeze(-1), 0.0)
+
+    def forward_intermediates(self, tokens: SegmentTokens, blocks: Sequence[int] | None = None) -> list[Tensor]:
+        """Give the segments' tokens after some blocks, without any norm.
+
+        Args:
+            tokens: As in :meth:`forward`.
+            blocks: Which blocks, from 0, negative ones from the end; None takes all.
+
+        Returns:
+            For each of them (B, N, D), or (N, D) for one image, zeros at padding.
+
+        Raises:
+            TypeError: As :meth:`forward` does.
+            ValueError: As :meth:`forward` does, or if there is no such block.
+        """
+        depth = len(self.blocks)
+        if isinstance(blocks, int):
+            raise TypeError(f"blocks must be a sequence of ints or None, got {blocks}")
+        wanted = list(range(depth) if blocks is None else blocks)
+        for i in wanted:
+            if isinstance(i, bool) or not isinstance(i, int):
+                raise TypeError(f"blocks must hold ints, got {describe(i)}")
+            if not -depth <= i < depth:
+                raise ValueError(f"blocks must be in [{-depth}, {depth - 1}], got {i}")
+        inputs = _open(tokens)
+        x, mask = self._embed(inputs), self._key_mask(inputs.padding)
+        padding = tokens.is_padding.unsqueeze(-1)
+        outputs = []
         for block in self.blocks:
             x = block(x, mask)
+            outputs.append(x[..., self.num_prefix_tokens :, :].masked_fill(padding, 0.0))
+        return [outputs[i] for i in wanted]
+
+    def attention_maps(self, tokens: SegmentTokens) -> Tensor:
+        """Compute each block's attention.
+
+        Args:
+            tokens: As in :meth:`forward`.
+
+        Returns:
+            (B, depth, H, L, L) float32, or (depth, H, L, L) for one image: for each query (row) the weights of the keys, of
+            sum 1, and 0 at padding. The first :attr:`num_prefix_tokens` rows and columns belong to no segment. Those of a
+            distinct class-attention are in :meth:`class_attention_maps`.
+
+        Raises:
+            TypeError: As :meth:`forward` does.
+            ValueError: As :meth:`forward` does.
+        """
+        inputs = _open(tokens)
+        x, mask = self._embed(inputs), self._key_mask(inputs.padding)
+        maps = []
+        for block in cast(Iterable[Block], self.blocks):
+            maps.append(block.attn.weights(block.norm1(x), mask))
+            x = block(x, mask)
+        return torch.stack(maps, dim=-4)
+
+    def class_attention_maps(self, tokens: SegmentTokens) -> Tensor:
+        """Compute what the class token of ``pool="class_attention"`` looks at.
+
+        Args:
+            tokens: As in :meth:`forward`.
+
+        Returns:
+            (B, class_depth, H, 1 + L) float32, or without B for one image: the weights of the class token itself, the
+            registers and the segments.
+
+        Raises:
+            TypeError: As :meth:`forward` does.
+            ValueError: As :meth:`forward` does, or if the model has another pool.
+        """
+        if self.pool != "class_attention":
+            raise ValueError(f"pool must be 'class_attention' for class_attention_maps, got {self.pool!r}")
+        inputs = _open(tokens)
+        x, mask = self._embed(inputs), self._key_mask(inputs.padding)
+        for block in self.blocks:
+            x = block(x, mask)
+        cls, mask = self._class_token(x), _with_one_more(mask)
+        maps = []
+        for block in cast(Iterable[ClassAttentionBlock], self.blocks_token_only):
+            maps.append(block.attn.weights(block.norm1(torch.cat([cls, x], dim=-2)), mask).squeeze(-2))
+            cls = block(cls, x, mask)
+        return torch.stack(maps, dim=-3)
+
+    def _finish(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """What comes behind the trunk (..., L, D): class attention, and the norm."""
+        if self.pool == "mean":
+            return x[..., self.num_registers :, :]
+        if self.pool == "class_attention":
+            cls, mask = self._class_token(x), _with_one_more(mask)
+            for block in self.blocks_token_only:
+                cls = block(cls, x, mask)
+            x = torch.cat([cls, x], dim=-2)
         return self.norm(x)
+
+    def _class_token(self, x: Tensor) -> Tensor:
+        """The class token for each image of (..., L, D): (..., 1, D)."""
+        return self.cls_token[0].expand(*x.shape[:-2], 1, -1)  # type: ignore[index]
 
     def embed(self, tokens: SegmentTokens) -> Tensor:
         """Turn patches and positions into the transformer's input.
@@ -304,59 +413,71 @@ class SViT(nn.Module):
             TypeError: As :meth:`forward` does.
             ValueError: As :meth:`forward` does.
         """
-        self._check(tokens)
-        padding = tokens.is_padding.unsqueeze(-1)  # (..., N, 1)
-        dtype = self.patch_embed.proj.weight.dtype
-        pixels = _unit_floats("patches", tokens.patches, dtype)
-        if self.alpha_channel:
-            alpha = _unit_floats("alpha", tokens.alpha, dtype).unsqueeze(-3)
-            pixels = torch.cat([pixels, alpha], dim=-3)  # (..., N, C, P, P)
+        return self._embed(_open(tokens))
+
+    def _embed(self, inputs: _Inputs) -> Tensor:
+        self._check(inputs.patches)
+        padding = inputs.padding.unsqueeze(-1)  # (..., N, 1)
+        dtype = self._dtype
+        pixels = _unit_floats("patches", inputs.patches, dtype)
         # Zeros for whatever lies in padding: masking alone would let a NaN there into the gradients.
         pixels = pixels.masked_fill(padding[..., None, None], 0.0)
-        x = self.patch_embed(pixels)  # (..., N, D)
+        channels = pixels
+        if self.alpha_channel or self.color_embed is not None:
+            alpha = _unit_floats("alpha", inputs.alpha, dtype).masked_fill(padding[..., None], 0.0)
+            if self.alpha_channel:
+                channels = torch.cat([pixels, alpha.unsqueeze(-3)], dim=-3)  # (..., N, C, P, P)
+        x = self.patch_embed(channels)  # (..., N, D)
+        if self.color_embed is not None:
+            x = x + self.color_embed(mean_color(pixels, alpha))
         if self.num_positions is None:
-            positions = tokens.positions.as_subclass(Tensor).float()
+            positions = torch.cat([inputs.boxes, inputs.areas[..., None]], dim=-1)
             x = x + self.position_embed(positions.masked_fill(padding, 0.0))
         else:
-            x = x + self._look_up(tokens.labels, tokens.is_padding, self.num_positions)
-        if self.cls_token is None:
-            return x
-        cls = self.cls_token[0]
-        if self.num_positions is not None:
-            cls = cls + self.pos_embed[0, :1]
-        return torch.cat([cls.expand(*x.shape[:-2], 1, -1), x], dim=-2)
+            x = x + self._look_up(inputs.labels, inputs.padding, self.num_positions)
+        return torch.cat([*self._prefix(x), x], dim=-2) if self.num_prefix_tokens else x
 
-    def _check(self, tokens: SegmentTokens) -> None:
+    def _prefix(self, x: Tensor) -> list[Tensor]:
+        """Tokens that belong to no segment, each (..., 1 or R, D)."""
+        leading = [self.cls_token if self.pool == "cls" else None, self.dist_token]
+        tokens = [token[0] for token in leading if token is not None]
+        if self.num_positions is not None:
+            tokens = [token + self.pos_embed[0, i : i + 1] for i, token in enumerate(tokens)]
+        if self.reg_token is not None:
+            tokens.append(self.reg_token[0])
+        return [token.expand(*x.shape[:-2], -1, -1) for token in tokens]
+
+    def _check(self, patches: Tensor) -> None:
         """Raise unless the patches fit the model."""
-        if not isinstance(tokens, SegmentTokens):
-            raise TypeError(f"tokens must be SegmentTokens, got {describe(tokens)}; Tokenize makes them")
         allowed = (self.in_chans, self.patch_size, self.patch_size)
-        came = tuple(tokens.patches.shape[-3:])
-        if came != allowed:
+        if tuple(patches.shape[-3:]) != allowed:
             raise ValueError(
                 f"patches must have shape (..., N, {', '.join(map(str, allowed))}) for in_chans={self.in_chans} and "
-                f"patch_size={self.patch_size}, got {tuple(tokens.patches.shape)}"
+                f"patch_size={self.patch_size}, got {tuple(patches.shape)}"
             )
 
     def _look_up(self, labels: Tensor, padding: Tensor, num_positions: int) -> Tensor:
         """Map labels (..., N) to their rows of the table (..., N, D), so that the order of tokens does not matter."""
-        table = self.pos_embed[0, self.pos_embed.shape[1] - num_positions :]  # past the class token's row
-        wrong = ((labels < 1) | (labels > num_positions)) & ~padding
-        if bool(wrong.any()):
-            label = int(labels[wrong][0])
-            hint = "; the background has no place in a table: Tokenize(background=False)" if label == 0 else ""
-            raise ValueError(f"labels must be in [1, {num_positions}] (num_positions), got {label}{hint}")
+        table = self.pos_embed[0, self.pos_embed.shape[1] - num_positions :]  # past the rows of the class token's like
+        # A compiled graph cannot branch on values.
+        if not torch.compiler.is_compiling():
+            wrong = ((labels < 1) | (labels > num_positions)) & ~padding
+            if bool(wrong.any()):
+                label = int(labels[wrong][0])
+                hint = "; the background has no place in a table: Tokenize(background=False)" if label == 0 else ""
+                raise ValueError(f"labels must be in [1, {num_positions}] (num_positions), got {label}{hint}")
         return F.embedding(labels.masked_fill(padding, 1) - 1, table)  # padding reads any row; it is masked later
 
     def _key_mask(self, padding: Tensor) -> Tensor | None:
         """Map padding (..., N) to the keys to look at (..., 1, 1, L), or to None where there is no padding."""
-        has_padding = bool(padding.any())
-        if self.pool == "mean" and (has_padding or padding.shape[-1] == 0) and bool(padding.all(-1).any()):
-            raise ValueError("tokens must hold at least one per image with pool='mean', got an image without any")
-        if not has_padding:
-            return None  # lets the GPU use attention kernels that take no mask
-        if self.cls_token is not None:
-            padding = F.pad(padding, (1, 0), value=False)
+        if not torch.compiler.is_compiling():
+            has_padding = bool(padding.any())
+            if self.pool == "mean" and (has_padding or padding.shape[-1] == 0) and bool(padding.all(-1).any()):
+                raise ValueError("tokens must hold at least one per image with pool='mean', got an image without any")
+            if not has_padding:
+                return None  # lets the GPU use attention kernels that take no mask
+        if self.num_prefix_tokens:
+            padding = F.pad(padding, (self.num_prefix_tokens, 0), value=False)
         return ~padding[..., None, None, :]
 
     def _mean(self, x: Tensor, padding: Tensor) -> Tensor:
@@ -366,103 +487,54 @@ class SViT(nn.Module):
         return (weights.unsqueeze(-2) @ x).squeeze(-2)
 
 
-def svit_micro(num_classes: int, **options: Any) -> SViT:
-    """S-ViT for a few hundred pictures and a CPU: width 128, 4 blocks, 4 heads, alpha fed, mean pooling, drop path.
+class PlainSViT(nn.Module):
+    """An :class:`SViT` on plain tensors, for ``torch.export`` and other tools that know no ``SegmentTokens``.
 
     Args:
-        num_classes: Number of logits.
-        **options: Further arguments of :class:`SViT`; they come before the ones above.
-
-    Returns:
-        A model with 1,078,504 parameters at 1,000 classes and the other options at their defaults.
-
-    Raises:
-        TypeError: As :class:`SViT` does.
-        ValueError: As :class:`SViT` does.
+        model: The model; its parameters are shared.
 
     Example:
-        >>> sum(p.numel() for p in svit_micro(1000).parameters())
-        1078504
+        >>> from torch.export import Dim, export
+        >>> model = SViT(5, embed_dim=16, depth=1, num_heads=1, patch_size=4).eval()
+        >>> images, tokens = Dim("images", max=1024), Dim("tokens", max=1024)
+        >>> example = (
+        ...     torch.rand(2, 7, 3, 4, 4), torch.ones(2, 7, 4, 4), torch.rand(2, 7, 4), torch.rand(2, 7),
+        ...     torch.arange(1, 8).repeat(2, 1),
+        ... )
+        >>> program = export(model.plain(), example, dynamic_shapes=({0: images, 1: tokens},) * 5)
+        >>> program.module()(*(field[:1, :3] for field in example)).shape
+        torch.Size([1, 5])
     """
-    preset = {
-        "embed_dim": 128,
-        "depth": 4,
-        "num_heads": 4,
-        "pool": "mean",
-        "alpha_channel": True,
-        "drop_path_rate": 0.1,
-    }
-    return SViT(num_classes, **{**preset, **options})
+
+    def __init__(self, model: SViT) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, patches: Tensor, alpha: Tensor, boxes: Tensor, areas: Tensor, labels: Tensor
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Classify images: the fields of :class:`~segaug.SegmentTokens`, (B, N, ...) or (N, ...), to logits."""
+        return self.model._logits(_Inputs(patches, alpha, boxes, areas, labels))
 
 
-def svit_tiny(num_classes: int, **options: Any) -> SViT:
-    """S-ViT with the size of ViT-Tiny: width 192, 12 blocks, 3 heads.
-
-    Args:
-        num_classes: Number of logits.
-        **options: Further arguments of :class:`SViT`; they come before the ones above.
-
-    Returns:
-        A model with 5,729,320 parameters at 1,000 classes and the other options at their defaults.
-
-    Raises:
-        TypeError: As :class:`SViT` does.
-        ValueError: As :class:`SViT` does.
-
-    Example:
-        >>> sum(p.numel() for p in svit_tiny(1000).parameters())
-        5729320
-    """
-    return SViT(num_classes, **{"embed_dim": 192, "depth": 12, "num_heads": 3, **options})
+def _token(embed_dim: int, count: int = 1) -> nn.Parameter:
+    return nn.Parameter(torch.empty(1, count, embed_dim))
 
 
-def svit_small(num_classes: int, **options: Any) -> SViT:
-    """S-ViT with the size of ViT-Small: width 384, 12 blocks, 6 heads.
-
-    Args:
-        num_classes: Number of logits.
-        **options: Further arguments of :class:`SViT`; they come before the ones above.
-
-    Returns:
-        A model with 22,148,200 parameters at 1,000 classes and the other options at their defaults.
-
-    Raises:
-        TypeError: As :class:`SViT` does.
-        ValueError: As :class:`SViT` does.
-
-    Example:
-        >>> sum(p.numel() for p in svit_small(1000).parameters())
-        22148200
-    """
-    return SViT(num_classes, **{"embed_dim": 384, "depth": 12, "num_heads": 6, **options})
+def _with_one_more(mask: Tensor | None) -> Tensor | None:
+    """A mask (..., 1, 1, L) for one more key in front."""
+    return None if mask is None else F.pad(mask, (1, 0), value=True)
 
 
-def svit_base(num_classes: int, **options: Any) -> SViT:
-    """S-ViT with the size of ViT-Base: width 768, 12 blocks, 12 heads.
-
-    Args:
-        num_classes: Number of logits.
-        **options: Further arguments of :class:`SViT`; they come before the ones above.
-
-    Returns:
-        A model with 87,057,640 parameters at 1,000 classes and the other options at their defaults.
-
-    Raises:
-        TypeError: As :class:`SViT` does.
-        ValueError: As :class:`SViT` does.
-
-    Example:
-        >>> with torch.device("meta"):  # count without allocating
-        ...     model = svit_base(1000)
-        >>> sum(p.numel() for p in model.parameters())
-        87057640
-    """
-    return SViT(num_classes, **{"embed_dim": 768, "depth": 12, "num_heads": 12, **options})
+def _open(tokens: SegmentTokens) -> _Inputs:
+    if not isinstance(tokens, SegmentTokens):
+        raise TypeError(f"tokens must be SegmentTokens, got {describe(tokens)}; Tokenize makes them")
+    # Indexing takes torchvision's type off in a way that torch.compile can follow.
+    return _Inputs(tokens.patches[...], tokens.alpha[...], tokens.boxes[...], tokens.areas, tokens.labels)
 
 
 def _unit_floats(name: str, pixels: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return plain floats: uint8 over 255, floats as they are."""
-    pixels = pixels.as_subclass(Tensor)
+    """Return floats: uint8 over 255, floats as they are."""
     if pixels.dtype == torch.uint8:
         return pixels.to(dtype).div_(255)  # in place: the conversion has made a copy
     if not pixels.is_floating_point():

@@ -30,6 +30,10 @@ class Segmenter(ABC):
     Args:
         **options: The arguments of the subclass's constructor, as values that JSON can hold.
 
+    Attributes:
+        depends_on_pixels: Whether the map depends on what is in the image and not on its size alone. A class whose maps
+            do not sets it to False: such a map is made after an image was cropped or flipped, and not cropped with it.
+
     Example:
         >>> class TopAndBottom(Segmenter):
         ...     def __init__(self, top: int) -> None:
@@ -45,6 +49,8 @@ class Segmenter(ABC):
         >>> TopAndBottom(1)(torch.zeros(3, 2, 4, dtype=torch.uint8)).tolist()
         [[1, 1, 1, 1], [2, 2, 2, 2]]
     """
+
+    depends_on_pixels: bool = True
 
     # Distributions (as pip names them) whose release decides what the maps look like.
     _distributions: tuple[str, ...] = ()

@@ -30,6 +30,8 @@ class Grid(Segmenter):
         [[1, 2, 3], [1, 2, 3], [4, 5, 6], [4, 5, 6]]
     """
 
+    depends_on_pixels = False
+
     def __init__(self, rows: int, cols: int) -> None:
         self._rows = check_int("rows", rows, minimum=1)
         self._cols = check_int("cols", cols, minimum=1)

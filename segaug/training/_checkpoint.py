@@ -14,8 +14,8 @@ from segaug._optional import require
 
 __all__ = ["Checkpoint", "load_checkpoint", "load_model", "load_optimizer", "save_checkpoint"]
 
-_FORMAT = 1
-_MODEL, _OPTIMIZER = "model/", "optimizer/"
+_FORMAT = 2
+_MODEL, _RAW, _OPTIMIZER = "model/", "raw/", "optimizer/"
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class Checkpoint:
         model: The model's state dict.
         optimizer: For each parameter's name, the tensors that the optimizer keeps for it; empty if none were saved.
         meta: What was saved beside them.
+        raw: The weights that training goes on with, where ``model`` is a mean of weights; empty if it is not.
     """
 
     path: Path
     model: dict[str, torch.Tensor]
     optimizer: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
+    raw: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -41,6 +43,7 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer | None = None,
     *,
     meta: Mapping[str, Any] | None = None,
+    mean: nn.Module | None = None,
 ) -> None:
     """Write a checkpoint; what was at ``path`` before stays until it is complete.
 
@@ -49,6 +52,8 @@ def save_checkpoint(
         model: Its parameters and buffers are saved.
         optimizer: Its state for each parameter is saved too, if given; its hyperparameters are not.
         meta: Anything else, as JSON can hold it.
+        mean: A model of the same shape that is saved in place of ``model``, whose own weights are then kept beside it to
+            go on from, if an optimizer is given.
 
     Raises:
         TypeError: If JSON cannot hold ``meta``, or the optimizer keeps anything but tensors and numbers.
@@ -63,7 +68,9 @@ def save_checkpoint(
         (['bias', 'weight'], {'epoch': 3})
     """
     safetensors = require("safetensors.torch", extra="train")
-    tensors = {_MODEL + name: tensor for name, tensor in model.state_dict().items()}
+    tensors = {_MODEL + name: tensor for name, tensor in (mean or model).state_dict().items()}
+    if mean is not None and optimizer is not None:
+        tensors.update({_RAW + name: tensor for name, tensor in model.state_dict().items()})
     if optimizer is not None:
         names = _names(model)
         for parameter, state in optimizer.state.items():
@@ -88,7 +95,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: If there is no file.
-        ValueError: If it is damaged, or no checkpoint of segaug.
+        ValueError: If it is damaged, no checkpoint of segaug, or one of another version.
     """
     path = Path(path)
     if not path.is_file():
@@ -99,33 +106,41 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         tensors = safetensors.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         meta = json.loads(header["__metadata__"]["segaug"])
-        if meta.pop("format") != _FORMAT:
-            raise ValueError("it is of another format")
+        version = meta.pop("format")
     # safetensors has an exception of its own, and a file of anything else fails in any of these ways.
     except Exception as error:
         raise ValueError(f"{path} is damaged, or no checkpoint of segaug: {error}") from error
+    if version != _FORMAT:
+        raise ValueError(
+            f"{path} is a checkpoint of version {version!r}, and this segaug reads version {_FORMAT}: train anew, or use "
+            "the segaug that wrote it"
+        )
     model: dict[str, torch.Tensor] = {}
+    raw: dict[str, torch.Tensor] = {}
     optimizer: dict[str, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith(_MODEL):
             model[name.removeprefix(_MODEL)] = tensor
+        elif name.startswith(_RAW):
+            raw[name.removeprefix(_RAW)] = tensor
         else:
             parameter, _, key = name.removeprefix(_OPTIMIZER).rpartition("/")
             optimizer.setdefault(parameter, {})[key] = tensor
-    return Checkpoint(path, model, optimizer, meta)
+    return Checkpoint(path, model, optimizer, meta, raw)
 
 
-def load_model(model: nn.Module, checkpoint: Checkpoint) -> None:
+def load_model(model: nn.Module, checkpoint: Checkpoint, *, raw: bool = False) -> None:
     """Give a model the weights of a checkpoint.
 
     Args:
         model: A model of the same shape.
         checkpoint: The checkpoint.
+        raw: Whether to load the weights that training goes on with, where the checkpoint's model is a mean of weights.
 
     Raises:
         ValueError: If the checkpoint is of another model. The message names the first parameters that differ.
     """
-    here, there = model.state_dict(), checkpoint.model
+    here, there = model.state_dict(), (raw and checkpoint.raw) or checkpoint.model
     differences = [
         f"{name} is {_shape(there.get(name))} there and {_shape(here.get(name))} here"
         for name in (*here, *sorted(there.keys() - here.keys()))

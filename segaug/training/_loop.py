@@ -1,30 +1,24 @@
 """The training loop."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader
 
-from segaug._checks import check_int, check_number, check_probability
-from segaug._optional import require
-from segaug._progress import progress_bar
-from segaug.data import Batch, BatchedTokens, BatchOrder, TokenSet, seeded_stream
-from segaug.training._checkpoint import load_model, load_optimizer, save_checkpoint
-from segaug.training._metrics import Meter
-from segaug.training._optim import learning_rate, make_optimizer
-from segaug.training._parts import split_by_length
-from segaug.training._plots import draw_curves, draw_tokens
+from segaug._checks import check_int, check_number, check_probability, describe
+from segaug.data import TokenSet
+from segaug.training._distillation import Distillation
+from segaug.training._loggers import Logger
+from segaug.training._processes import check_device, open_accelerator
 from segaug.training._recipe import Recipe
 from segaug.training._run_folder import RunFolder
+from segaug.training._step import memory_advice
+from segaug.training._training import Training
 
-__all__ = ["evaluate", "fit"]
+__all__ = ["fit"]
 
-# Settings that may change when a run is resumed: how long it goes on.
-_MAY_CHANGE = ("epochs",)
+_GIB = 2**30
 
 
 def fit(
@@ -38,20 +32,35 @@ def fit(
     batch_size: int = 64,
     lr: float = 1e-3,
     weight_decay: float = 0.05,
+    layer_decay: float = 1.0,
     warmup: float = 0.1,
     label_smoothing: float = 0.1,
     clip_norm: float = 1.0,
+    ema_decay: float | None = None,
+    distillation: Distillation | None = None,
     seed: int = 0,
     workers: int = 0,
     device: torch.device | str = "cpu",
+    precision: str = "no",
+    accumulate: int = 1,
+    draw_groups: int | None = None,
+    evaluate_every: int = 1,
+    checkpoint_steps: int | None = None,
+    memory_limit: int = _GIB,
+    loggers: Sequence[Logger] = (),
     settings: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Train a classifier on tokens: AdamW, warm-up and cosine, label smoothing, gradient clipping.
 
-    After each epoch the model is evaluated and the run's folder brought up to date. A run that is resumed goes on after
-    its last finished epoch and ends as if it had never stopped: on the CPU, bit for bit. Every step draws from a stream
-    of its own, which depends on ``seed``, epoch and step alone, so ``workers`` changes nothing either.
+    The model is evaluated after each epoch, or fewer of them, and the run's folder brought up to date. A run that is
+    resumed goes on from its last checkpoint and ends as if it had never stopped: on the CPU, bit for bit. Every step draws
+    from a stream of its own, which depends on ``seed``, epoch, step and group alone, so ``workers`` changes nothing
+    either.
+
+    It runs on Hugging Face Accelerate: under ``accelerate launch`` (or torch's launcher) with several processes, each of
+    them takes its share of every batch and of the validation set. ``batch_size`` is that of all together, and the gradient
+    is that of the whole batch. The main process alone writes and prints. If a process fails, the launcher stops all.
 
     Needs the extra ``train``.
 
@@ -66,13 +75,28 @@ def fit(
         batch_size: Images per step; evaluation takes more at once.
         lr: Highest learning rate.
         weight_decay: Decay of the matrices.
+        layer_decay: Factor of the rate from a layer to the one before it, as for :func:`make_optimizer`; 1 is off.
         warmup: Share of all steps over which the rate rises.
         label_smoothing: Probability that is spread over all classes (arXiv 1512.00567).
         clip_norm: Longest gradient; a longer one is shortened to it.
+        ema_decay: Decay of a running mean of the weights, in [0, 1), which is then evaluated and saved as the model in
+            place of the last weights; early on the decay is lower, (1 + n) / (10 + n) after n steps. None keeps none.
+        distillation: Logits of a teacher to learn from as well; not together with a recipe that has ``batch``.
         seed: Decides the order and all draws of the training; the model's weights are the caller's.
         workers: Processes that make and augment batches; 0 does it in this one. None are started where there is
             nothing to do for them.
-        device: Where the model runs.
+        device: Where the model runs. With several processes on GPUs, ``"cuda"`` gives each its own.
+        precision: ``"no"``, or mixed precision in ``"bf16"`` or ``"fp16"``; the weights stay as they are.
+        accumulate: In how many parts at least a process works through its share of a batch, to need less memory. The
+            gradient is that of the whole.
+        draw_groups: Into how many groups a batch is cut, each augmented by a draw of its own; None is the number of
+            processes, of which it must be a multiple. Runs with the same number are the same run, whether one process
+            works through the groups or several do.
+        evaluate_every: Epochs between two evaluations; the last epoch is always evaluated. The others' lines have no
+            ``val_loss`` and ``val_accuracy``.
+        checkpoint_steps: Steps between two checkpoints within an epoch; None saves after each epoch alone.
+        memory_limit: Bytes that decoded images may take for a recipe with ``image``; above, they are read each time.
+        loggers: Where the epochs' lines go besides ``metrics.jsonl``, as a :class:`CsvLogger`; closed at the end.
         settings: What else decides the run, as JSON can hold it. It is kept in the checkpoints, and a run that is resumed
             must have the same.
         progress: Whether to show a bar on stderr.
@@ -83,208 +107,81 @@ def fit(
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If an argument is out of range, or the resumed run has other settings or is of another model. The
-            message names what differs.
-        FloatingPointError: If the loss is no longer finite.
+        ValueError: If an argument is out of range, or the resumed run has other settings, other data or is of another
+            model. The message names what differs.
+        FloatingPointError: If the loss or its gradient is no longer finite. The weights are as before that step.
+        MemoryError: If there is not enough memory. The message says what to lower.
     """
     check_int("epochs", epochs, minimum=1)
     check_int("batch_size", batch_size, minimum=1)
     check_int("seed", seed, minimum=0)
     check_int("workers", workers, minimum=0)
+    check_int("evaluate_every", evaluate_every, minimum=1)
+    check_int("memory_limit", memory_limit, minimum=0)
+    if check_int("accumulate", accumulate, minimum=1) > batch_size:
+        raise ValueError(f"accumulate must be at most batch_size ({batch_size}), got {accumulate}")
+    for name, number in (("draw_groups", draw_groups), ("checkpoint_steps", checkpoint_steps)):
+        if number is not None:
+            check_int(name, number, minimum=1)
     check_probability("warmup", warmup)
     check_probability("label_smoothing", label_smoothing)
+    if ema_decay is not None and check_probability("ema_decay", ema_decay) == 1.0:
+        raise ValueError(f"ema_decay must be below 1, got {ema_decay}")
     if check_number("clip_norm", clip_norm, minimum=0.0) == 0.0:
         raise ValueError(f"clip_norm must be above 0, got {clip_norm}")
     recipe = Recipe() if recipe is None else recipe
-    all_settings = {
-        **(settings or {}),
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "weight_decay": weight_decay,
-        "warmup": warmup,
-        "label_smoothing": label_smoothing,
-        "clip_norm": clip_norm,
-        "seed": seed,
-        "classes": train.classes,
-        "images": [len(train), len(val)],
-    }
-    device = torch.device(device)
-    model.to(device)
-    optimizer = make_optimizer(model, lr=lr, weight_decay=weight_decay)
-    history: list[dict[str, Any]] = []
-    if run.resumed is not None:
-        _compare(run, all_settings)
-        load_model(model, run.resumed)
-        load_optimizer(optimizer, model, run.resumed)
-        history = run.resumed.meta["history"]
-
-    # Where there is a GPU the batched kernels run there.
-    on_device = recipe.tokens if device.type == "cuda" else None
-    in_loader = recipe.tokens if on_device is None else None
-    # A GPU is quicker with padding than with more and smaller products.
-    most_parts = 1 if device.type == "cuda" else 4
-    order = BatchOrder(train.lengths, batch_size, seed=seed)
-    batches = BatchedTokens(train, image=recipe.image, transform=in_loader, seed=seed)
-    is_quick = train.in_memory and recipe.image is None and in_loader is None
-    loader = _loader(batches, order, 0 if is_quick else workers, device)
-    # No gradients are kept, so four times the images fit.
-    val_order = BatchOrder(val.lengths, 4 * batch_size, shuffle=False)
-    val_loader = _loader(BatchedTokens(val), val_order, 0 if val.in_memory else workers, device)
-    if not history:
-        _picture(run, train, next(iter(order)), recipe, seed)
-    steps = epochs * len(order)
-    for epoch in range(len(history), epochs):
-        order.epoch = epoch
-        meter = Meter()
-        bar = progress_bar(loader, f"epoch {epoch + 1}/{epochs}", "batch", shown=progress)
-        model.train()
-        for step, (tokens, targets) in enumerate(bar):
-            rate = learning_rate(epoch * len(order) + step, steps, lr=lr, warmup=round(warmup * steps))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            with seeded_stream(seed, epoch, step):
-                tokens, targets = tokens.to(device, non_blocking=True), targets.to(device, non_blocking=True)
-                if on_device is not None:
-                    tokens = on_device(tokens)
-                optimizer.zero_grad(set_to_none=True)
-                for part, answers in split_by_length(tokens, targets, most_parts=most_parts):
-                    logits = model(part)
-                    loss = F.cross_entropy(logits, answers, label_smoothing=label_smoothing)
-                    # Weighted, so that the gradient is that of the whole batch.
-                    (loss * (len(answers) / len(targets))).backward()
-                    meter.add(loss, logits, answers)
-                nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-                optimizer.step()
-            # Reading the sums waits for a GPU.
-            if progress and (device.type == "cpu" or step % 10 == 0):
-                bar.set_postfix(_shown(meter), refresh=False)
-        train_loss, speed, seconds = meter.loss, meter.images_per_second, meter.seconds
-        if not math.isfinite(train_loss):
-            raise FloatingPointError(f"the loss is {train_loss} in epoch {epoch + 1}: lower lr (it is {lr})")
-        measured = evaluate(model, val_loader, device=device)
-        history.append(
-            {
-                "epoch": epoch + 1,
-                "train_loss": train_loss,
-                "train_accuracy": meter.accuracy,
-                "val_loss": measured.loss,
-                "val_accuracy": measured.accuracy,
-                "lr": rate,
-                "images_per_second": round(speed, 2),
-                "seconds": round(seconds + measured.seconds, 3),
-            }
+    if distillation is not None:
+        if not isinstance(distillation, Distillation):
+            raise TypeError(f"distillation must be a Distillation or None, got {describe(distillation)}")
+        distillation.check(len(train), len(train.classes))
+        if recipe.batch is not None:
+            raise ValueError(
+                "distillation must be None with a recipe that mixes images (Recipe(batch=...)), as the teacher has not "
+                "seen the mixtures"
+            )
+    if val.classes != train.classes:
+        raise ValueError(f"val must have the classes of train, {train.classes}, got {val.classes}")
+    device = check_device(device, precision)
+    with open_accelerator(device, precision) as accelerator:
+        draw_groups = accelerator.num_processes if draw_groups is None else draw_groups
+        if draw_groups % accelerator.num_processes:
+            raise ValueError(
+                f"draw_groups must be a multiple of the number of processes ({accelerator.num_processes}), "
+                f"got {draw_groups}"
+            )
+        training = Training(
+            accelerator,
+            model,
+            train,
+            val,
+            run,
+            recipe=recipe,
+            distillation=distillation,
+            options={
+                "epochs": epochs,
+                "batch_size": batch_size,
+                "lr": lr,
+                "weight_decay": weight_decay,
+                "layer_decay": layer_decay,
+                "warmup": warmup,
+                "label_smoothing": label_smoothing,
+                "clip_norm": clip_norm,
+                "ema_decay": ema_decay,
+                "seed": seed,
+                "precision": precision,
+                "accumulate": accumulate,
+                "draw_groups": draw_groups,
+                "evaluate_every": evaluate_every,
+            },
+            settings=settings or {},
+            workers=workers,
+            checkpoint_steps=checkpoint_steps,
+            memory_limit=memory_limit,
+            loggers=loggers if accelerator.is_main_process else (),
+            progress=progress and accelerator.is_main_process,
         )
-        _save(run, model, optimizer, all_settings, history)
-        if progress:
-            _say(history[-1], epochs)
-    return _summary(history, train, run)
-
-
-def evaluate(model: nn.Module, loader: Any, *, device: torch.device | str = "cpu") -> Meter:
-    """Measure a model's loss (without label smoothing) and accuracy.
-
-    Args:
-        model: Maps a batch of :class:`~segaug.SegmentTokens` to logits; it is left in eval mode.
-        loader: Gives batches of tokens and targets.
-        device: Where the model is.
-
-    Returns:
-        The sums.
-
-    Example:
-        >>> from segaug import Grid, Segment, Tokenize, collate
-        >>> from segaug.models import SViT
-        >>> tokens = Tokenize()(Segment(Grid(2, 2))(torch.zeros(3, 32, 32, dtype=torch.uint8)))
-        >>> model = SViT(2, embed_dim=8, depth=1, num_heads=1)
-        >>> evaluate(model, [(collate([tokens, tokens]), torch.tensor([0, 1]))]).accuracy
-        0.5
-    """
-    meter = Meter()
-    model.eval()
-    with torch.inference_mode():
-        for tokens, targets in loader:
-            logits = model(tokens.to(device, non_blocking=True))
-            targets = targets.to(device, non_blocking=True)
-            meter.add(F.cross_entropy(logits, targets), logits, targets)
-    return meter
-
-
-def _loader(batches: BatchedTokens, order: BatchOrder, workers: int, device: torch.device) -> Any:
-    return DataLoader(
-        batches,
-        sampler=order,
-        batch_size=None,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=device.type == "cuda",
-        # The loader draws a seed for its workers; not from the caller's generator.
-        generator=torch.Generator().manual_seed(0),
-    )
-
-
-def _compare(run: RunFolder, settings: Mapping[str, Any]) -> None:
-    there = run.settings
-    differing = [
-        f"{name} was {there.get(name)!r} and is {settings.get(name)!r}"
-        for name in sorted({*there, *settings} - set(_MAY_CHANGE))
-        if there.get(name) != settings.get(name)
-    ]
-    if differing:
-        raise ValueError(f"the run in {run.folder} cannot be resumed with other settings: {'; '.join(differing)}")
-    done, epochs = len(run.resumed.meta["history"]) if run.resumed else 0, settings["epochs"]
-    if done > epochs:
-        raise ValueError(f"epochs must be at least {done}, which the run in {run.folder} has done, got {epochs}")
-
-
-def _picture(run: RunFolder, train: TokenSet, batch: Batch, recipe: Recipe, seed: int) -> None:
-    """Draw the first images of a batch, before and after augmentation."""
-    few = batch._replace(indices=batch.indices[:4])
-    before, targets = BatchedTokens(train)[few]
-    after, _ = BatchedTokens(train, image=recipe.image, transform=recipe.tokens, seed=seed)[few]
-    run.write("tokens.png", draw_tokens(before, after, classes=[train.classes[target] for target in targets.tolist()]))
-
-
-def _save(
-    run: RunFolder,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    settings: Mapping[str, Any],
-    history: list[dict[str, Any]],
-) -> None:
-    meta = {"settings": dict(settings), "history": history}
-    accuracies = [line["val_accuracy"] for line in history]
-    if accuracies[-1] > max(accuracies[:-1], default=-1.0):
-        save_checkpoint(run.best, model, meta=meta)
-    # The last one comes after the best: a run killed in between does this epoch again, and finds the same.
-    save_checkpoint(run.last, model, optimizer, meta=meta)
-    run.write_metrics(history)
-    run.write("curves.png", draw_curves(history))
-
-
-def _shown(meter: Meter) -> dict[str, str]:
-    return {
-        "loss": f"{meter.loss:.3f}",
-        "accuracy": f"{meter.accuracy:.3f}",
-        "images/s": f"{meter.images_per_second:.0f}",
-    }
-
-
-def _say(line: Mapping[str, Any], epochs: int) -> None:
-    require("tqdm", extra="train").tqdm.write(
-        f"epoch {line['epoch']}/{epochs}: train loss {line['train_loss']:.3f}, accuracy {line['train_accuracy']:.3f}; "
-        f"val loss {line['val_loss']:.3f}, accuracy {line['val_accuracy']:.3f}; {line['images_per_second']:.0f} images/s"
-    )
-
-
-def _summary(history: list[dict[str, Any]], train: TokenSet, run: RunFolder) -> dict[str, Any]:
-    seconds = [len(train) / max(line["images_per_second"], 1e-9) for line in history]
-    return {
-        "val_accuracy": history[-1]["val_accuracy"],
-        "train_loss": history[-1]["train_loss"],
-        "epochs": len(history),
-        "images_per_second": round(len(train) * len(history) / sum(seconds), 1),
-        "mean_tokens": round(train.mean_tokens, 1),
-        "best_val_accuracy": max(line["val_accuracy"] for line in history),
-        "run": str(run.folder),
-    }
+        try:
+            with memory_advice("lower batch_size or max_segments, or raise accumulate, which is slower but the same"):
+                return training.run()
+        finally:
+            training.close()

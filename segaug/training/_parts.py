@@ -9,7 +9,12 @@ __all__ = ["split_by_length"]
 
 
 def split_by_length(
-    tokens: SegmentTokens, targets: torch.Tensor, *, most_parts: int = 4, least_tokens: int = 512
+    tokens: SegmentTokens,
+    targets: torch.Tensor,
+    *,
+    most_parts: int = 4,
+    least_tokens: int = 512,
+    least_parts: int = 1,
 ) -> list[tuple[SegmentTokens, torch.Tensor]]:
     """Cut a batch into parts of images with like numbers of tokens, each padded to its own longest.
 
@@ -20,9 +25,10 @@ def split_by_length(
 
     Args:
         tokens: A batch (B, N), padding last.
-        targets: (B,).
+        targets: (B,), or (B, ...).
         most_parts: How many parts at most.
         least_tokens: Parts of fewer slots are not made, as small products are slow.
+        least_parts: How many parts at least, however small, to need less memory; no part is empty.
 
     Returns:
         The parts, from short to long; together they hold each image once.
@@ -42,7 +48,8 @@ def split_by_length(
     """
     check_int("most_parts", most_parts, minimum=1)
     check_int("least_tokens", least_tokens, minimum=1)
-    parts = min(most_parts, len(targets), tokens.labels.numel() // least_tokens)
+    check_int("least_parts", least_parts, minimum=1)
+    parts = min(max(least_parts, min(most_parts, tokens.labels.numel() // least_tokens)), len(targets))
     if parts <= 1:
         return [(tokens, targets)]
     lengths = (~tokens.is_padding).sum(-1)

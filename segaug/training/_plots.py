@@ -21,7 +21,8 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     """Draw loss and accuracy over the epochs. Needs the extra ``train``.
 
     Args:
-        history: For each epoch its ``epoch``, ``train_loss``, ``val_loss``, ``train_accuracy`` and ``val_accuracy``.
+        history: For each epoch its ``epoch``, ``train_loss``, ``train_accuracy`` and, if it was evaluated, ``val_loss`` and
+            ``val_accuracy``.
 
     Returns:
         A PNG file.
@@ -32,12 +33,12 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
     # Margins by hand: finding them takes as long as drawing, and this is drawn after each epoch.
     figure = _figure(9, 3.6, layout=None)
     figure.subplots_adjust(0.06, 0.14, 0.98, 0.92, wspace=0.15)
-    epochs = [line["epoch"] for line in history]
-    # A single epoch would be a line without length.
-    marker = "o" if len(epochs) < 15 else None
     for panel, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for split, label in (("train", "training"), ("val", "validation")):
-            panel.plot(epochs, [line[f"{split}_{name}"] for line in history], marker=marker, ms=3, label=label)
+            points = [(line["epoch"], line[key]) for line in history if (key := f"{split}_{name}") in line]
+            # A single epoch would be a line without length.
+            marker = "o" if len(points) < 15 else None
+            panel.plot(*zip(*points, strict=True) if points else ([], []), marker=marker, ms=3, label=label)
         panel.set_xlabel("epoch")
         panel.set_title(name)
         panel.grid(alpha=0.3)

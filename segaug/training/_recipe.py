@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torchvision.transforms import v2
 
 from segaug._checks import check_choice, check_int
@@ -22,10 +23,14 @@ class Recipe:
         image: Changes a :class:`~segaug.SegmentedImage` before it is tokenised, each image by its own draw; None leaves
             the stored tokens as they are.
         tokens: Changes a batch of :class:`~segaug.SegmentTokens`; None leaves it as it is.
+        batch: Changes a batch and its targets after that: ``(tokens, targets)`` to ``(tokens, targets)``, as
+            :class:`~segaug.SegmentMix` and :class:`~segaug.BackgroundSwap` do. Targets are (B,) classes, and may become
+            soft, (B, classes). None leaves both as they are.
     """
 
     image: Callable[[SegmentedImage], SegmentedImage] | None = None
     tokens: Callable[[SegmentTokens], SegmentTokens] | None = None
+    batch: Callable[[SegmentTokens, torch.Tensor], tuple[SegmentTokens, torch.Tensor]] | None = None
 
 
 def make_recipe(name: str, *, image_size: int = 144, token_size: int = 16) -> Recipe:
@@ -46,7 +51,7 @@ def make_recipe(name: str, *, image_size: int = 144, token_size: int = 16) -> Re
 
     Example:
         >>> make_recipe("none")
-        Recipe(image=None, tokens=None)
+        Recipe(image=None, tokens=None, batch=None)
         >>> make_recipe("image").tokens is None, make_recipe("segment").image is None
         (True, True)
     """

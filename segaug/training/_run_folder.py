@@ -51,7 +51,7 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        """The checkpoint after the last finished epoch."""
+        """The checkpoint to go on from: after the last finished epoch, or later, within the next."""
         return self.folder / "last.safetensors"
 
     @property
@@ -60,9 +60,19 @@ class RunFolder:
         return self.folder / "best.safetensors"
 
     @property
+    def history(self) -> list[dict[str, Any]]:
+        """The finished epochs of the run that is resumed; empty for a new one."""
+        return [] if self.resumed is None else list(self.resumed.meta["history"])
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The settings of the run that is resumed; empty for a new one."""
         return {} if self.resumed is None else dict(self.resumed.meta["settings"])
+
+    def clean(self) -> None:
+        """Remove unfinished files, which a run that was killed while writing has left."""
+        for path in self.folder.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
 
     def write_metrics(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Write ``metrics.jsonl``, one line per epoch."""

@@ -10,6 +10,7 @@ from segaug.transforms._segment import Segment
 from segaug.transforms._segment_copy_paste import SegmentCopyPaste
 from segaug.transforms._segment_drop import SegmentDrop
 from segaug.transforms._segment_mix import SegmentMix
+from segaug.transforms._token_budget import TokenBudget
 from segaug.transforms._tokenize import Tokenize
 from segaug.transforms._two_views import TwoViews, Views
 
@@ -25,6 +26,7 @@ __all__ = [
     "SegmentCopyPaste",
     "SegmentDrop",
     "SegmentMix",
+    "TokenBudget",
     "Tokenize",
     "TwoViews",
     "Views",

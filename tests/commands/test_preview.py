@@ -96,6 +96,7 @@ def test_errors_are_one_line(photo, tmp_path, capsys):
     assert "got 'quadtree'" in fails(capsys, photo, "--segmenter", "quadtree", "--out", out)
     assert "scale, sigma, min_size" in fails(capsys, photo, "--segmenter", "felzenszwalb:sclae=1", "--out", out)
     assert "scale must be at least 0" in fails(capsys, photo, "--segmenter", "felzenszwalb:scale=-1", "--out", out)
+    assert "must be a single one" in fails(capsys, photo, "--segmenter", "grid+slic", "--out", out)
     assert "checkpoint" in fails(capsys, photo, "--segmenter", "sam:checkpoint=none.pth", "--out", out)
     assert "--out must end in one of" in fails(capsys, photo, "--out", tmp_path / "sheet.xyz")
     assert "--columns must be at least 3, got 2" in fails(capsys, photo, "--columns", 2, "--out", out)

@@ -42,6 +42,44 @@ def test_the_order_depends_on_seed_and_epoch_alone():
     assert epoch(BatchOrder(LENGTHS, 32, seed=2)) != first
 
 
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    items=st.integers(8, 60),
+    batch_size=st.integers(8, 20),
+    processes=st.integers(1, 3),
+    per_process=st.integers(1, 2),
+    start=st.integers(0, 3),
+)
+def test_groups_are_the_same_in_however_many_processes(items, batch_size, processes, per_process, start):
+    groups = processes * per_process
+    if groups > items // -(-items // batch_size):
+        with pytest.raises(ValueError, match="groups must be at most the items of the smallest batch"):
+            BatchOrder([1] * items, batch_size, groups=groups)
+        return
+    alone = BatchOrder([1] * items, batch_size, groups=groups)
+    shares = [BatchOrder([1] * items, batch_size, groups=groups, share=(r, processes)) for r in range(processes)]
+    for order in (alone, *shares):
+        order.start = start
+    assert [len(list(order)) for order in shares] == [len(order) for order in shares]
+    assert all(order.groups_per_step == per_process for order in shares)
+    together = sorted(batch for order in shares for batch in epoch(order, 2))
+    assert together == sorted(epoch(alone, 2))
+    whole = BatchOrder([1] * items, batch_size)
+    for batch in epoch(whole, 2)[start:]:
+        parts = [part for part in together if part.step == batch.step]
+        assert sorted(i for part in parts for i in part.indices) == sorted(batch.indices)
+        assert sum(part.share for part in parts) == pytest.approx(1.0)
+        assert max(len(part.indices) for part in parts) - min(len(part.indices) for part in parts) <= 1
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 9])
+def test_without_a_shuffle_each_item_goes_to_one_process(processes):
+    orders = [BatchOrder(LENGTHS[:31], 8, shuffle=False, share=(r, processes)) for r in range(processes)]
+    seen = [i for order in orders for batch in order for i in batch.indices]
+    assert sorted(seen) == list(range(31))
+    assert [len(order) for order in orders] == [len(list(order)) for order in orders]
+
+
 def test_pools_make_less_padding_and_stay_random():
     def padding(order):
         return sum(max(LENGTHS[i] for i in b.indices) * len(b.indices) for b in order) / sum(LENGTHS) - 1
@@ -57,6 +95,10 @@ def test_bad_arguments():
         BatchOrder([], 4)
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         BatchOrder([3], 0)
+    with pytest.raises(ValueError, match=r"groups must be a multiple of the number of shares \(2\), got 3"):
+        BatchOrder([3] * 9, 9, groups=3, share=(0, 2))
+    with pytest.raises(ValueError, match="share must be at least 3, got 2"):
+        BatchOrder([3] * 9, 9, share=(2, 2))
     with pytest.raises(ValueError, match="pool must be at least 1, got 0"):
         BatchOrder([3], 1, pool=0)
     with pytest.raises(TypeError, match="shuffle must be True or False, got 1"):

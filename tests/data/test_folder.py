@@ -7,7 +7,7 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as F
 
-from segaug.data import BadImageError, ImageFolder, train_val_folders
+from segaug.data import BadImageError, ImageFolder, images_for_classes, train_val_folders
 
 
 def test_images_classes_and_targets(make_folder):
@@ -44,6 +44,54 @@ def test_the_key_follows_content_and_size_and_not_the_name(make_folder):
     assert images.key(0) != ImageFolder(folder / "train", size=17).key(0)
     shutil.copy(images.paths[0], images.paths[1])
     assert images.key(0) == images.key(1)
+
+
+def test_height_and_width(make_folder):
+    folder = make_folder(images=1) / "train"
+    images = ImageFolder(folder, size=(100, 400))
+    assert images.size == (100, 400)
+    read = F.pil_to_tensor(PIL.Image.open(images.paths[0]))
+    assert torch.equal(images[0][0].as_subclass(torch.Tensor), F.resize(read, [100, 400], antialias=True))
+    assert images.key(0)["size"] == [100, 400]
+    square = ImageFolder(folder, size=(16, 16))
+    assert (square.size, square.key(0)) == (16, ImageFolder(folder, size=16).key(0))
+    assert train_val_folders(make_folder(("a", "b")), size=(4, 8))[1][0][0].shape == (3, 4, 8)
+
+
+class TestForClasses:
+    def test_some_classes_in_the_order_given(self, make_folder):
+        folder = make_folder(("cat", "dog"), images=2) / "val"
+        images = images_for_classes(folder, ["emu", "dog", "cat"], 8)
+        assert images.classes == ["emu", "dog", "cat"]
+        assert {(path.parent.name, target) for path, target in zip(images.paths, images.targets, strict=True)} == {
+            ("dog", 1),
+            ("cat", 2),
+        }
+        assert images[0][0].shape == (3, 8, 8)
+        own = ImageFolder(folder, size=8)
+        assert images.key(images.paths.index(own.paths[0])) == own.key(0)
+        assert images_for_classes(folder, ["cat", "dog"], limit_per_class=1).targets == [0, 1]
+
+    def test_a_class_that_is_not_among_them(self, make_folder):
+        folder = make_folder(("cat", "dog"), images=1)
+        with pytest.raises(ValueError, match=r"only folders of the classes 'cat', got also 'dog'$"):
+            images_for_classes(folder / "val", ["cat"])
+        with pytest.raises(ValueError, match=r"got also 'train', 'val'; did you mean .*photos/val\?"):
+            images_for_classes(folder, ["cat", "dog"])
+        many = [f"class {i}" for i in range(1000)]
+        with pytest.raises(ValueError, match=r"'class 7', \.\.\. \(1000 in all\), got also 'cat', 'dog'"):
+            images_for_classes(folder / "val", many)
+
+    def test_bad_arguments(self, make_folder, tmp_path):
+        folder = make_folder() / "val"
+        with pytest.raises(TypeError, match="classes must be a list of names, got 'cat'"):
+            images_for_classes(folder, "cat")
+        with pytest.raises(TypeError, match=r"classes must be a list of names, got \[0, 1\]"):
+            images_for_classes(folder, [0, 1])
+        with pytest.raises(ValueError, match=r"classes must differ, got \['cat', 'cat'\]"):
+            images_for_classes(folder, ["cat", "cat"])
+        with pytest.raises(FileNotFoundError, match="there is no folder"):
+            images_for_classes(tmp_path / "nowhere", ["cat"])
 
 
 def test_a_limit_takes_a_random_choice_that_the_seed_fixes_and_grows(make_folder):

@@ -332,3 +332,94 @@ def test_numpy_and_torch_integers_are_indices():
     picture = scenes[2][0].image
     assert torch.equal(scenes[np.int64(2)][0].image, picture)
     assert torch.equal(scenes[torch.tensor(2)][0].image, picture)
+
+
+# ------------------------------------------------------------------------------------------------------------------
+# Scale and region
+# ------------------------------------------------------------------------------------------------------------------
+
+# Horizontal and vertical bounds, as shares of the side.
+HALVES = {"left": (0, 0.5, 0, 1), "right": (0.5, 1, 0, 1), "top": (0, 1, 0, 0.5), "bottom": (0, 1, 0.5, 1)}
+SHIFTS = st.fixed_dictionaries({"scale": st.floats(0.7, 1.0), "region": st.sampled_from([None, *HALVES])})
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(task=st.sampled_from(TASKS), index=st.integers(0, 50), shift=SHIFTS)
+def test_objects_are_in_the_region_and_the_answer_stays(task, index, shift):
+    scenes = Scenes(task, n=51, size=96, seed=3, **shift)
+    scene, target = scenes[index]
+    assert target == Scenes(task, n=51, size=96, seed=3)[index][1]
+    drawn = _dataset.draw_scene(task, 96, 3, index, scenes._layout)
+    left, right, top, bottom = HALVES.get(shift["region"], (0, 1, 0, 1))
+    assert scene.segments.num_segments == len(drawn.objects)
+    for item in drawn.objects:
+        assert left <= item.x <= right
+        assert top <= item.y <= bottom
+        for centre in (item.x, item.y):
+            assert item.reach <= centre <= 1 - item.reach
+    visible = np.bincount(drawn.labels.ravel())[1:]
+    assert (visible >= 30).all()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_scale_multiplies_the_objects_size(task):
+    def radii(scale):
+        layout = _tasks.EVERYWHERE._replace(scale=scale)
+        stream = _stream.Stream(1, 0, 0)
+        plan = _tasks.TASKS[task].plan(stream)
+        return [item.radius for item in _tasks.TASKS[task].draw(plan, stream, layout)]
+
+    assert radii(0.5) == [0.5 * radius for radius in radii(1.0)]
+    mean = [np.mean([(Scenes(task, 20, scale=scale)[i][0].segments > 0).float().mean() for i in range(20)])
+            for scale in (0.7, 1.0)]  # fmt: skip
+    # Areas go with the square; smaller objects hide less of each other.
+    assert 0.4 < mean[0] / mean[1] < 0.65
+
+
+SHIFTED = {
+    ("count", (("scale", 0.7),)): "4c8514e701807a6e",
+    ("majority", (("region", "right"),)): "51d8f537478ee720",
+    ("relation", (("scale", 0.8), ("region", "top"))): "1456422a00ddd9da",
+    ("orientation", (("scale", 1.2), ("region", "bottom"))): "1d81e035a242b215",
+}
+
+
+def test_shifted_scenes_are_frozen():
+    found = {}
+    for task, shift in SHIFTED:
+        scene, _ = Scenes(task, 3, 64, 1, **dict(shift))[2]
+        found[task, shift] = hashlib.sha256(scene.image.contiguous().numpy().tobytes()).hexdigest()[:16]
+    assert found == SHIFTED
+
+
+def test_repr_and_attributes_of_shifted_ones():
+    scenes = Scenes("count", 7, seed=3, scale=0.6, region="left")
+    assert repr(scenes) == "Scenes(task='count', n=7, size=96, seed=3, scale=0.6, region='left')"
+    assert repr(Scenes("count", 7, scale=2 / 2)) == "Scenes(task='count', n=7, size=96, seed=0)"
+    again = pickle.loads(pickle.dumps(scenes))
+    assert torch.equal(again[1][0].image, scenes[1][0].image)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"scale": 0}, ValueError, r"scale must be in \[0.1, 10.0\], got 0"),
+        ({"scale": 10.1}, ValueError, r"scale must be in \[0.1, 10.0\], got 10.1"),
+        ({"scale": float("nan")}, ValueError, r"scale must be in \[0.1, 10.0\], got nan"),
+        ({"scale": "large"}, TypeError, "scale must be a number, got 'large'"),
+        ({"region": "middle"}, ValueError, "region must be one of 'left', 'right', 'top', 'bottom', got 'middle'"),
+        ({"scale": 3.0}, ValueError, "scale, region and size must leave room .* scene 0 of 'majority' at size 64"),
+        ({"scale": 0.2}, ValueError, "and 30 pixels to see of each"),
+        ({"scale": 10}, ValueError, "must leave room"),
+        ({"scale": 0.1}, ValueError, "must leave room"),
+    ],
+)
+def test_bad_scale_and_region(options, error, message):
+    with pytest.raises(error, match=message):
+        Scenes("majority", 3, 64, **options)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_never_fits_ends(task):
+    with pytest.raises(ValueError, match=f"of {task!r} at size 64 found none with scale 4.0 in x"):
+        Scenes(task, 3, 64, scale=4.0, region="left")

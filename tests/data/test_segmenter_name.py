@@ -23,6 +23,28 @@ def test_names_and_options(text, segmenter):
 
 
 @pytest.mark.parametrize(
+    ("text", "segmenters"),
+    [
+        (
+            "felzenszwalb:scale=60+felzenszwalb:scale=300",
+            (Felzenszwalb(60, min_size=25), Felzenszwalb(300, min_size=25)),
+        ),
+        ("grid + voronoi:n=7 +slic", (Grid(9, 9), Voronoi(7), SLIC())),
+        ("felzenszwalb:scale=6e+1,min_size=+25+grid", (Felzenszwalb(scale=60.0, min_size=25), Grid(9, 9))),
+    ],
+)
+def test_several(text, segmenters):
+    parsed = parse_segmenter(text)
+    assert isinstance(parsed, tuple)
+    assert [one.fingerprint for one in parsed] == [one.fingerprint for one in segmenters]
+
+
+def test_a_plus_in_a_path_is_no_other_segmenter(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"a\+b\+grids\.pth"):
+        parse_segmenter(f"sam:checkpoint={tmp_path}/a+b+grids.pth")
+
+
+@pytest.mark.parametrize(
     ("text", "error", "message"),
     [
         ("", ValueError, "segmenter must be one of felzenszwalb, grid, .*, got ''"),
@@ -33,6 +55,9 @@ def test_names_and_options(text, segmenter):
         ("grid:rows=many", TypeError, "rows must be an int, got 'many'"),
         ("grid:n=5", TypeError, "grid has the options rows, cols, got 'n'"),
         ("sam", TypeError, "sam needs checkpoint, as in sam:checkpoint="),
+        ("grid+", ValueError, "segmenter must be one of felzenszwalb, grid, .*, got 'grid\\+'"),
+        ("grid+maps", ValueError, "segmenter must be one of felzenszwalb, grid, .*, got 'grid\\+maps'"),
+        ("grid+sam", TypeError, "sam needs checkpoint, as in sam:checkpoint="),
         ("felzenszwalb:scale=-1", ValueError, r"scale must be at least 0\.0, got -1"),
     ],
 )

@@ -35,6 +35,23 @@ def test_a_limit_keeps_the_first_of_each_class():
     assert [images[i][1] for i in range(12)] == images.targets
 
 
+def test_scenes_with_options():
+    splits = open_data("scenes:count,scale=0.7,region=left", num_scenes=(4, 3), size=64)
+    for images in (splits.train, splits.val):
+        assert (images.scenes.scale, images.scenes.region) == (0.7, "left")
+    plain = open_data("scenes:count", num_scenes=(4, 3), size=64)
+    assert splits.val.targets == plain.val.targets
+
+
+def test_the_key_tells_scale_and_region_apart_and_is_as_ever_without():
+    def key(**options):
+        return SceneImages(Scenes("count", n=1, size=64, **options)).key(0)
+
+    assert set(key()) == {"scenes", "drawing"}
+    keys = [key(), key(scale=0.8), key(region="left"), key(region="right"), key(scale=0.8, region="right")]
+    assert all(a != b for i, a in enumerate(keys) for b in keys[:i])
+
+
 def test_the_key_follows_how_scenes_are_drawn(monkeypatch):
     before = SceneImages(Scenes("count", n=2, size=64)).key(1)
     assert SceneImages(Scenes("count", n=3, size=64)).key(1) == before
@@ -49,5 +66,14 @@ def test_bad_arguments(make_folder):
         open_data("nowhere")
     with pytest.raises(ValueError, match=r"seed must be below 2\*\*64 - 1"):
         open_data("scenes:count", seed=2**64 - 1)
+    with pytest.raises(TypeError, match="scenes:count has the options scale, region, got 'colour'"):
+        open_data("scenes:count,colour=red")
+    with pytest.raises(TypeError, match=r"size must be an int, got \(64, 96\)"):
+        open_data("scenes:count", size=(64, 96))
+    with pytest.raises(TypeError, match="download must be True or False, got 'yes'"):
+        open_data("scenes:count", download="yes")
+    for options in ({"root": "x"}, {"train_split": "x"}, {"val_split": "x"}):
+        with pytest.raises(ValueError, match=r"(root|_split) must be None but for torchvision: and hf: data, got 'x'"):
+            open_data("scenes:count", **options)
     with pytest.raises(ValueError, match="limit_per_class must be at least 1, got 0"):
         open_data("scenes:count", limit_per_class=0, num_scenes=(2, 2))

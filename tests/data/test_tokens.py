@@ -16,6 +16,7 @@ from segaug.data import (
     load_tokens,
 )
 from segaug.data._tokens import STORE_VERSION, _narrow
+from segaug.structures import concatenate
 from segaug.transforms import PerSegment
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -102,6 +103,83 @@ def test_tokens_that_another_tokeniser_made_are_made_anew(images, store, monkeyp
     after, _ = TokenDataset(images, Grid(2, 2), Tokenize(8), store)[0]
     assert not torch.equal(before.patches, after.patches)
     assert store.take_counts() == StoreCounts(found=1, made=1), "the map is still good"
+
+
+def test_what_was_stored_before_there_were_more_options_is_still_good(images, store):
+    dataset = TokenDataset(images, Grid(2, 2), Tokenize(8), store)
+    options = {"size": 8, "max_segments": 196, "background": True, "sample": dataset._sample}
+    key = {
+        "version": STORE_VERSION,
+        "image": images.key(0),
+        "segmenter": Grid(2, 2).fingerprint,
+        "kind": "tokens",
+        "tokenize": options,
+    }
+    tokens, _ = TokenDataset(images, Grid(3, 3), Tokenize(8))[0]
+    store.save(key, {name: getattr(tokens, name) for name in FIELDS})
+    assert_same(dataset[0][0], tokens)
+
+
+def test_options_are_made_anew(images, store):
+    for options in ({}, {"aspect": "keep"}, {"edges": "hard"}, {"edges": "box"}, {"aspect": "keep", "edges": "hard"}):
+        store.take_counts()
+        # Wide cells and stripes, in which the options differ.
+        stripes = Felzenszwalb(scale=1, min_size=4)
+        dataset = TokenDataset(images, stripes, Tokenize(8, **options), store)
+        assert_same(dataset[0][0], TokenDataset(images, stripes, Tokenize(8, **options))[0][0])
+        assert store.take_counts().made == (1 if options else 2)
+        assert_same(dataset[0][0], TokenDataset(images, stripes, Tokenize(8, **options))[0][0])
+        assert store.take_counts() == StoreCounts(found=1)
+
+
+class TestSeveralSegmenters:
+    def test_tokens_of_each_are_joined(self, images):
+        alone = [TokenDataset(images, Grid(n, n), Tokenize(8))[1][0] for n in (3, 2)]
+        tokens, target = TokenDataset(images, [Grid(3, 3), Grid(2, 2)], Tokenize(8))[1]
+        assert_same(tokens, concatenate(alone))
+        assert tokens.labels.tolist() == [*range(1, 14), 0]
+        assert target == images.targets[1]
+
+    def test_the_budget_is_that_of_each(self, images):
+        tokens, _ = TokenDataset(images, (Grid(3, 3), Grid(2, 2)), Tokenize(8, max_segments=5))[0]
+        assert tokens.labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
+        assert tokens.areas[-1].item() == pytest.approx(4 / 9)
+
+    def test_the_store_is_shared_with_each_alone(self, images, store):
+        tokenize = Tokenize(8)
+        TokenDataset(images, Grid(3, 3), tokenize, store)[0]
+        assert store.take_counts().made == 2
+        dataset = TokenDataset(images, (Grid(3, 3), Grid(2, 2)), tokenize, store)
+        expected = TokenDataset(images, (Grid(3, 3), Grid(2, 2)), tokenize)[0][0]
+        assert_same(dataset[0][0], expected)
+        assert store.take_counts() == StoreCounts(found=1, made=2)
+        assert_same(dataset[0][0], expected)
+        assert store.take_counts() == StoreCounts(found=2)
+        assert_same(load_tokens(dataset)[0][0], expected)
+
+    def test_with_the_items_own_map(self):
+        images = SceneImages(Scenes("count", n=1, size=64))
+        own, grid = (TokenDataset(images, one, Tokenize(8))[0][0] for one in (None, Grid(2, 2)))
+        assert_same(TokenDataset(images, (None, Grid(2, 2)), Tokenize(8))[0][0], concatenate([own, grid]))
+
+    def test_one_in_a_list_is_one(self, images):
+        dataset = TokenDataset(images, [Grid(2, 2)], Tokenize(8))
+        assert dataset.segmented(0)[0].segments.num_segments == 4
+
+    def test_whole_images_need_a_single_one(self, images):
+        dataset = TokenDataset(images, (Grid(2, 2), Grid(1, 1)), Tokenize(8))
+        with pytest.raises(ValueError, match=r"segmenter must be a single one where .*, got 2: augment tokens"):
+            dataset.segmented(0)
+
+    def test_bad_ones(self, images, store):
+        with pytest.raises(ValueError, match="segmenter must be one or several, got none"):
+            TokenDataset(images, [], Tokenize(8))
+        with pytest.raises(TypeError, match="segmenter must be callable, a list of callables or None, got 'grid'"):
+            TokenDataset(images, "grid", Tokenize(8))
+        with pytest.raises(TypeError, match="segmenter must be callable, a list of callables or None, got 5"):
+            TokenDataset(images, [Grid(2, 2), 5], Tokenize(8))
+        with pytest.raises(TypeError, match="segmenter must have a fingerprint to be used with a store"):
+            TokenDataset(images, [Grid(2, 2), lambda image: image[0].long() + 1], Tokenize(8), store)
 
 
 def test_a_damaged_entry_is_made_anew(images, store):
@@ -244,11 +322,13 @@ class TestBatches:
         assert not torch.equal(first[1].patches, tokens[0][0].patches)
         assert not torch.equal(batches[self.BATCH._replace(epoch=4)][0].patches, first.patches)
 
-    def test_the_image_and_its_map_move_together(self, tokens):
+    def test_the_image_and_its_map_move_together(self, images):
+        tokens = load_tokens(TokenDataset(images, Felzenszwalb(scale=1, min_size=4), Tokenize(8)))
         batch, _ = BatchedTokens(tokens, image=v2.RandomHorizontalFlip(1.0))[self.BATCH]
         for row, index in enumerate(self.BATCH.indices):
             image, _ = tokens.source.segmented(index)
-            assert_same(batch[row], tokens.source.tokenize(v2.RandomHorizontalFlip(1.0)(image)))
+            moved = batch[row][~batch[row].is_padding]
+            assert_same(moved, tokens.source.tokenize(v2.RandomHorizontalFlip(1.0)(image)))
 
     def test_bad_seed(self, tokens):
         with pytest.raises(ValueError, match="seed must be at least 0, got -1"):

@@ -334,6 +334,177 @@ class TestMasks:
         check_tokens(photo, shown, tokens, 8, has_background=True)
 
 
+def reference(image, masks, boxes, size, *, aspect, edges):
+    """What tokens must be, in double precision, one by one by torchvision: (N, C + 1, size, size)."""
+    tokens = []
+    for i, (mask, (x1, y1, x2, y2)) in enumerate(zip(masks, boxes, strict=True)):
+        shown = torch.ones_like(mask) if edges == "box" and i < len(masks) - 1 else mask
+        cut = (torch.cat([image.double(), torch.ones_like(image[:1]).double()]) * shown)[:, y1:y2, x1:x2]
+        if aspect == "keep":
+            longer = max(x2 - x1, y2 - y1)
+            left, top = (longer - (x2 - x1)) // 2, (longer - (y2 - y1)) // 2
+            cut = v2.functional.pad(cut, [left, top, longer - (x2 - x1) - left, longer - (y2 - y1) - top])
+        token = v2.functional.resize(cut, [size, size], antialias=True)
+        if edges == "hard":
+            coverage = token[-1:]
+            bound = min(0.5, coverage.max().item())
+            token = torch.where(coverage >= bound - 1e-9, token / coverage, 0.0) if bound > 0 else token
+        tokens.append(token)
+    return torch.stack(tokens)
+
+
+OPTIONS = [(aspect, edges) for aspect in ("stretch", "keep") for edges in ("soft", "hard", "box")]
+
+
+class TestOptions:
+    @pytest.mark.parametrize(("aspect", "edges"), OPTIONS[1:])
+    @settings(max_examples=25, deadline=None, derandomize=True)
+    @given(
+        height=st.integers(1, 40),
+        width=st.integers(1, 40),
+        segments=st.integers(1, 10),
+        size=st.integers(1, 20),
+        channels=st.sampled_from([1, 3]),
+        from_masks=st.booleans(),
+        seed=st.integers(0, 1000),
+    )
+    def test_against_torchvision(
+        self, make_map, aspect, edges, height, width, segments, size, channels, from_masks, seed
+    ):
+        generator = torch.Generator().manual_seed(seed)
+        labels = make_map(height, width, segments, seed=seed)
+        labels = torch.where(torch.rand(labels.shape, generator=generator) < 0.1, segments + 1, labels)
+        image = torch.rand(channels, height, width, generator=generator, dtype=torch.float64)
+        _, masks = masks_of(labels)
+        boxes = [*segment_table(labels)[2].tolist(), [0, 0, width, height]]
+        options = {"aspect": aspect, "edges": edges}
+        make, segments = (tokenize_masks, masks[:-1]) if from_masks else (tokenize, labels)
+        patches, alpha, *rest = make(image, segments, size, **options)
+        expected = reference(image, masks, boxes, size, **options)
+        got = torch.cat([patches, alpha[:, None]], 1)
+        # Where coverage is a half but for the last bits, hard edges may fall to either side.
+        coverage = reference(image, masks, boxes, size, aspect=aspect, edges="soft")[:, -1:]
+        is_unclear = ((coverage - 0.5).abs() < 1e-4) & (edges == "hard")
+        assert (torch.where(is_unclear, 0.0, got - expected).abs() < 1e-4).all()
+        # The place and the size of a segment do not depend on how it is shown.
+        assert all(torch.equal(a, b) for a, b in zip(rest, make(image, segments, size)[2:], strict=True))
+        as_bytes = tokenize((image * 255).round().to(torch.uint8), labels, size, **options)
+        as_floats = tokenize((image * 255).round() / 255, labels, size, **options)
+        differ = (as_bytes[0].double() - as_floats[0] * 255).abs().amax(1)
+        assert (differ[(as_bytes[1].double() - as_floats[1] * 255).abs() <= 1] <= 1).all()
+
+    @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+    def test_real_photos_with_kept_proportions(self, picture, dtype):
+        image = picture if dtype == torch.uint8 else picture / 255
+        labels = Felzenszwalb(scale=60, min_size=15)(picture).as_subclass(torch.Tensor)
+        _, masks = masks_of(labels)
+        boxes = [*segment_table(labels)[2].tolist(), [0, 0, 132, 88]]
+        patches, alpha, *_ = tokenize(image, labels, 16, max_segments=1000, aspect="keep")
+        got = torch.cat([patches, alpha[:, None]], 1).double()
+        for i, (mask, (x1, y1, x2, y2)) in enumerate(zip(masks, boxes, strict=True)):
+            longer = max(x2 - x1, y2 - y1)
+            left, top = (longer - (x2 - x1)) // 2, (longer - (y2 - y1)) // 2
+            full = torch.full_like(image[:1], 255 if dtype == torch.uint8 else 1)
+            cut = (torch.cat([image, full]) * mask)[:, y1:y2, x1:x2]
+            cut = v2.functional.pad(cut, [left, top, longer - (x2 - x1) - left, longer - (y2 - y1) - top])
+            expected = v2.functional.resize(cut, [16, 16], antialias=True).double()
+            assert (got[i] - expected).abs().max() <= (1 if dtype == torch.uint8 else 1e-5), i
+
+    @pytest.mark.parametrize("edges", ["soft", "hard", "box"])
+    def test_a_square_box_is_cut_as_ever(self, load_photo, edges):
+        picture = load_photo("coffee", 60, 60)
+        # Discs in cells of 5 x 5, 10 x 10, ..., beside stripes, which must not change them.
+        labels = torch.zeros(60, 60, dtype=torch.int64)
+        start = 0
+        for label, side in enumerate((5, 10, 15, 20), start=1):
+            span = torch.linspace(-1, 1, side)
+            disc = (span[:, None].square() + span.square() <= 1.02).long()
+            labels[:side, start : start + side] = disc * label
+            start += side
+        labels[30:32], labels[40:, 7:9] = 8, 9
+        stretched = tokenize(picture, labels, 12, edges=edges)
+        kept = tokenize(picture, labels, 12, edges=edges, aspect="keep")
+        for left, right in zip(kept[:2], stretched[:2], strict=True):
+            # The canvas is a square too, so the background is among them.
+            assert (left[[0, 1, 2, 3, 6]].int() - right[[0, 1, 2, 3, 6]].int()).abs().max() <= 1
+        assert not torch.equal(kept[1][4:6], stretched[1][4:6])
+
+    @pytest.mark.parametrize(("shape", "content"), [((4, 40), (2, 20)), ((40, 4), (20, 2)), ((8, 600), (0, 0))])
+    def test_kept_proportions(self, shape, content):
+        labels = torch.ones(shape, dtype=torch.int64)
+        _, alpha, boxes, *_ = tokenize(torch.rand(3, *shape), labels, 20, background=False, aspect="keep")
+        assert boxes.tolist() == [[0.0, 0.0, 1.0, 1.0]]
+        assert tuple((alpha[0] > 0.5).any(1 - axis).sum().item() for axis in (0, 1)) == content
+        # What is there is as much as of the padded picture, and in the middle.
+        assert alpha.sum().item() == pytest.approx(400 * min(shape) / max(shape), rel=0.05)
+        y, x = (alpha[0].sum(1 - axis) @ torch.arange(20.0) / alpha.sum() for axis in (0, 1))
+        assert max(abs(y.item() - 9.5), abs(x.item() - 9.5)) < 0.5
+
+    def test_hard_edges_are_full_or_nothing(self, photo, make_map):
+        labels = make_map(72, 96, 30)
+        patches, alpha, *_ = tokenize(photo, labels, 16, edges="hard")
+        assert set(alpha.unique().tolist()) == {0, 255}
+        assert not patches[(alpha == 0)[:, None].expand_as(patches)].any()
+        soft = tokenize(photo, labels, 16)[1]
+        assert torch.equal(alpha == 255, soft >= 128)
+        # A segment of one colour has it everywhere.
+        flat = tokenize(torch.full((3, 72, 96), 201, dtype=torch.uint8), labels, 16, edges="hard")
+        assert set(flat[0].unique().tolist()) == {0, 201}
+        half = tokenize((photo / 255).half(), labels, 16, edges="hard")
+        assert set(half[1].unique().tolist()) == {0.0, 1.0}
+
+    def test_a_segment_too_thin_for_half_coverage_does_not_vanish(self, photo):
+        labels = torch.zeros(72, 96, dtype=torch.int64)
+        index = torch.arange(72)
+        labels[index, index], labels[5, 20:] = 1, 2
+        for aspect in ("stretch", "keep"):
+            soft = tokenize(photo, labels, 8, aspect=aspect)[1][:2]
+            _, alpha, *_ = tokenize(photo, labels, 8, aspect=aspect, edges="hard")
+            assert alpha[:2].flatten(1).any(1).all()
+            assert soft[0].max() < 128
+            # Where it has most.
+            assert soft[0][alpha[0] > 0].min() >= soft[0].max() - 1
+
+    def test_boxes_show_what_is_around_but_the_background_does_not(self, photo, make_map):
+        labels = make_map(72, 96, 12)
+        patches, alpha, *_ = tokenize(photo, labels, 8, edges="box")
+        assert (alpha[:-1] == 255).all()
+        soft = tokenize(photo, labels, 8)
+        assert torch.equal(alpha[-1], soft[1][-1])
+        assert torch.equal(patches[-1], soft[0][-1])
+        # Nothing behind the last pixel of the picture comes in.
+        white = tokenize(torch.full((3, 72, 96), 255, dtype=torch.uint8), labels, 8, edges="box")
+        assert (white[0][:-1] == 255).all()
+
+    @pytest.mark.parametrize(("aspect", "edges"), OPTIONS)
+    def test_a_batch_equals_its_images(self, photo, make_map, aspect, edges):
+        labels = torch.stack([make_map(72, 96, count) for count in (3, 12, 7)])
+        images = torch.stack([photo, photo.flip(1), photo.flip(2)])
+        options = {"max_segments": 8, "aspect": aspect, "edges": edges}
+        batch = tokenize(images, labels, 8, **options)
+        for i in range(3):
+            alone = tokenize(images[i], labels[i], 8, **options)
+            for name, field, expected in zip(NAMES, batch, alone, strict=True):
+                difference = (field[i, : len(alone[4])].double() - expected.double()).abs().max()
+                assert difference <= (1 if name == "patches" else 1e-6), name
+                assert (field[i, len(alone[4]) :] == (-1 if name == "labels" else 0)).all(), name
+
+    def test_defaults(self, photo, make_map):
+        labels = make_map(72, 96, 12)
+        for left, right in zip(
+            tokenize(photo, labels, 8), tokenize(photo, labels, 8, aspect="stretch", edges="soft"), strict=True
+        ):
+            assert torch.equal(left, right)
+
+    @pytest.mark.parametrize("make", [tokenize, tokenize_masks])
+    def test_unknown(self, photo, make):
+        segments = torch.ones(72, 96, dtype=torch.int64) if make is tokenize else torch.ones(1, 72, 96) > 0
+        with pytest.raises(ValueError, match="aspect must be one of 'stretch', 'keep', got 'pad'"):
+            make(photo, segments, 8, aspect="pad")
+        with pytest.raises(ValueError, match="edges must be one of 'soft', 'hard', 'box', got None"):
+            make(photo, segments, 8, edges=None)
+
+
 class TestBadInput:
     image, labels = torch.zeros(3, 4, 5), torch.ones(4, 5, dtype=torch.int64)
 

@@ -176,3 +176,7 @@ def test_pickled_copies_are_equal(photo):
     copy = pickle.loads(pickle.dumps(Grid(2, 3)))
     assert repr(copy) == "Grid(rows=2, cols=3)"
     assert torch.equal(copy(photo), Grid(2, 3)(photo))
+
+
+def test_segmenters_look_at_pixels_unless_they_say_otherwise():
+    assert Segmenter.depends_on_pixels is True

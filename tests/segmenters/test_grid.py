@@ -43,3 +43,9 @@ def test_image_smaller_than_the_grid(height, width):
 
 def test_one_pixel():
     assert Grid(1, 1)(blank(1, 1)).tolist() == [[1]]
+
+
+def test_it_does_not_look_at_pixels():
+    assert Grid.depends_on_pixels is False
+    noise = torch.randint(0, 256, (3, 9, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(Grid(3, 2)(noise), Grid(3, 2)(blank(9, 7)))

@@ -87,10 +87,32 @@ def test_damaged_or_missing_files(tmp_path):
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, nn.Linear(2, 1))
     data = path.read_bytes()
-    for content in (b"", b"text", data[:20], data[:-1], data.replace(b'\\"format\\": 1', b'\\"format\\": 9')):
+    for content in (b"", b"text", data[:20], data[:-1], data.replace(b'\\"format\\"', b'\\"fromat\\"')):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"a\.safetensors is damaged, or no checkpoint of segaug"):
             load_checkpoint(path)
+
+
+def test_another_version_is_named(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, nn.Linear(2, 1))
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'\\"format\\": 2', b'\\"format\\": 1'))
+    with pytest.raises(
+        ValueError, match=r"a\.safetensors is a checkpoint of version 1, and this segaug reads version 2"
+    ):
+        load_checkpoint(path)
+
+
+def test_a_mean_of_weights_is_the_model_and_the_raw_ones_are_beside_it(tmp_path, make_model):
+    model, mean = make_model(), make_model(drop_rate=0.1)
+    optimizer = trained(model)
+    save_checkpoint(tmp_path / "a.safetensors", model, optimizer, mean=mean)
+    checkpoint = load_checkpoint(tmp_path / "a.safetensors")
+    for raw, expected in ((False, mean), (True, model)):
+        other = make_model()
+        load_model(other, checkpoint, raw=raw)
+        assert all(torch.equal(a, b) for a, b in zip(other.parameters(), expected.parameters(), strict=True))
 
 
 def test_another_model_is_refused_by_name(tmp_path, make_model):

@@ -1,15 +1,34 @@
+import csv
+import dataclasses
 import json
+import re
 
+import accelerate
+import PIL.Image
 import pytest
 import torch
 import tqdm
+from torchvision.transforms import v2
 
+from segaug import BackgroundSwap, Grid, SegmentMix, Tokenize
 from segaug._files import write_atomically
-from segaug.data import load_tokens
-from segaug.training import RunFolder, evaluate, fit, load_checkpoint, load_model, make_recipe
+from segaug.data import ImageFolder, SceneImages, Scenes, TokenDataset, load_tokens
+from segaug.training import (
+    CsvLogger,
+    Distillation,
+    Recipe,
+    RunFolder,
+    evaluate,
+    fit,
+    load_checkpoint,
+    load_model,
+    make_recipe,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
+# What differs between two equal runs.
+MEASURED = {"cpu_seconds", "images_per_second", "memory_mib", "seconds", "tokens_per_second", "val_seconds"}
 OPTIONS = {"epochs": 2, "batch_size": 8, "lr": 0.01, "progress": False}
 
 
@@ -22,7 +41,7 @@ def real_pictures():
 def _quick(request, monkeypatch):
     if "real_pictures" not in request.fixturenames:
         for name in ("draw_curves", "draw_tokens"):
-            monkeypatch.setattr(f"segaug.training._loop.{name}", lambda *args, **options: b"picture")
+            monkeypatch.setattr(f"segaug.training._training.{name}", lambda *args, **options: b"picture")
 
 
 def train(folder, model, token_sets, *, recipe="segment", resume=False, **options):
@@ -33,9 +52,7 @@ def train(folder, model, token_sets, *, recipe="segment", resume=False, **option
 
 def metrics(folder):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [
-        {key: value for key, value in line.items() if key not in ("seconds", "images_per_second")} for line in lines
-    ]
+    return [{key: value for key, value in line.items() if key not in MEASURED} for line in lines]
 
 
 def assert_same_run(one, other):
@@ -49,11 +66,20 @@ def assert_same_run(one, other):
             assert all(torch.equal(state[part], right.optimizer[key][part]) for part in state)
 
 
+@pytest.fixture
+def make_photos(tmp_path):
+    for name in "abcd":
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(2):
+            PIL.Image.new("RGB", (40, 30), (60 * i, 90, 20)).save(tmp_path / "photos" / name / f"{i}.png")
+    return tmp_path / "photos"
+
+
 class StoppedError(Exception):
     """Stands for a kill."""
 
 
-def stop_after(monkeypatch, epochs, patched="segaug.training._loop.evaluate"):
+def stop_after(monkeypatch, epochs, patched="segaug.training._training.evaluate"):
     """Let training run until ``epochs`` evaluations are done, then fail in the middle of the next epoch."""
     calls = []
 
@@ -130,21 +156,27 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(
         assert_same_run(folder, tmp_path / "whole")
 
 
-@pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors", "metrics.jsonl", "curves.png"])
-def test_a_run_killed_between_two_files_is_resumed_rightly(tmp_path, make_model, token_sets, monkeypatch, name):
-    train(tmp_path / "whole", make_model(), token_sets, recipe="none", epochs=3)
+def stop_writing(monkeypatch, name, count):
+    """Fail instead of writing the ``count``-th file of a name."""
     written = []
 
     def write(path, data, **options):
         written.append(path.name)
-        if written.count("last.safetensors") >= 1 and path.name == name and written.count(name) == 2:
+        if path.name == name and written.count(name) == count:
             raise StoppedError
         write_atomically(path, data, **options)
 
+    for module in ("_checkpoint", "_run_folder"):
+        monkeypatch.setattr(f"segaug.training.{module}.write_atomically", write)
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors", "metrics.jsonl", "curves.png"])
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_run_killed_between_two_files_is_resumed_rightly(tmp_path, make_model, token_sets, monkeypatch, name, count):
+    train(tmp_path / "whole", make_model(), token_sets, recipe="none", epochs=3)
     folder = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        for module in ("_checkpoint", "_run_folder"):
-            patch.setattr(f"segaug.training.{module}.write_atomically", write)
+        stop_writing(patch, name, count)
         try:
             train(folder, make_model(), token_sets, recipe="none", epochs=3)
         except StoppedError:
@@ -221,7 +253,7 @@ def test_the_seed_decides_the_run(tmp_path, make_model, token_sets):
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path, make_model, token_sets):
     model = make_model()
     torch.nn.init.constant_(model.head.weight, float("nan"))
-    with pytest.raises(FloatingPointError, match=r"the loss is nan in epoch 1: lower lr \(it is 0\.01\)"):
+    with pytest.raises(FloatingPointError, match=r"the loss is nan in epoch 1, step 1: lower lr \(it is 0\.01\)"):
         train(tmp_path, model, token_sets)
     assert not (tmp_path / "last.safetensors").exists()
 
@@ -261,12 +293,278 @@ def test_evaluation_leaves_no_gradients_and_counts_all(make_model, token_sets):
         ({"clip_norm": 0}, ValueError, "clip_norm must be above 0, got 0"),
         ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
         ({"workers": -1}, ValueError, "workers must be at least 0, got -1"),
+        ({"accumulate": 9}, ValueError, r"accumulate must be at most batch_size \(8\), got 9"),
+        ({"draw_groups": 0}, ValueError, "draw_groups must be at least 1, got 0"),
+        ({"draw_groups": 7}, ValueError, r"draw_groups does not fit .*: groups must be at most .* \(6\), got 7"),
+        ({"evaluate_every": 0}, ValueError, "evaluate_every must be at least 1, got 0"),
+        ({"checkpoint_steps": 0}, ValueError, "checkpoint_steps must be at least 1, got 0"),
+        ({"ema_decay": 1.0}, ValueError, r"ema_decay must be below 1, got 1\.0"),
+        ({"layer_decay": 0}, ValueError, "layer_decay must be above 0, got 0"),
+        ({"memory_limit": -1}, ValueError, "memory_limit must be at least 0, got -1"),
+        ({"precision": "fp8"}, ValueError, "precision must be one of 'no', 'bf16', 'fp16', got 'fp8'"),
+        ({"precision": "fp16"}, ValueError, "precision must be 'no' or 'bf16' on the CPU, got 'fp16'"),
+        ({"device": "toaster"}, ValueError, "device must name a device of torch, got 'toaster'"),
     ],
 )
 def test_bad_arguments(tmp_path, make_model, token_sets, option, error, message):
     with pytest.raises(error, match=message):
         train(tmp_path / "run", make_model(), token_sets, **option)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_order_of_work_does_not_change_what_is_learnt(tmp_path, make_model, token_sets):
+    # The same gradient in parts; and the recipe's draws in three groups, which are another run.
+    runs = {"whole": {}, "parts": {"accumulate": 5}, "groups": {"draw_groups": 3}}
+    losses = {}
+    for name, options in runs.items():
+        train(tmp_path / name, make_model(), token_sets, **options)
+        losses[name] = [line["train_loss"] for line in metrics(tmp_path / name)]
+    assert losses["parts"] == pytest.approx(losses["whole"], abs=1e-5)
+    assert losses["parts"] != losses["whole"]
+    assert losses["groups"] != pytest.approx(losses["whole"], abs=1e-5)
+    train(tmp_path / "both", make_model(), token_sets, draw_groups=3, accumulate=5)
+    assert [line["train_loss"] for line in metrics(tmp_path / "both")] == pytest.approx(losses["groups"], abs=1e-5)
+
+
+def test_half_precision_and_back(tmp_path, make_model, token_sets):
+    seen = []
+    model = make_model()
+    model.blocks[0].attn.qkv.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    forward = type(model).forward
+    for precision in ("no", "bf16", "no"):
+        train(tmp_path / f"{len(seen)}", model, token_sets, recipe="none", epochs=1, precision=precision)
+        seen.append(precision)
+    first, second = seen.index("no"), seen.index("bf16")
+    assert set(seen[:first]) == set(seen[second + 1 : -1]) == {torch.float32}
+    assert torch.bfloat16 in seen[first + 1 : second]
+    # The caller's model is as it was: float32 weights, its own forward.
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    assert model.forward.__func__ is forward
+
+
+def test_a_callers_accelerator_goes_on(tmp_path, make_model, token_sets):
+    theirs = accelerate.Accelerator(cpu=True, mixed_precision="bf16")
+    try:
+        train(tmp_path, make_model(), token_sets, epochs=1)
+        assert theirs.mixed_precision == "bf16"
+        assert theirs.state.num_processes == 1
+    finally:
+        accelerate.state.AcceleratorState._reset_state(True)
+
+
+def test_epochs_between_evaluations(tmp_path, make_model, token_sets):
+    result = train(tmp_path / "run", make_model(), token_sets, epochs=5, evaluate_every=2)
+    lines = metrics(tmp_path / "run")
+    assert ["val_loss" in line for line in lines] == [False, True, False, True, True]
+    assert result["val_accuracy"] == lines[-1]["val_accuracy"]
+    assert result["best_val_accuracy"] == max(line.get("val_accuracy", 0) for line in lines)
+    every = train(tmp_path / "every", make_model(), token_sets, epochs=5)
+    assert every["train_loss"] == result["train_loss"]
+
+
+def test_a_run_that_ends_early_is_evaluated(tmp_path, make_model, token_sets, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(StoppedError):
+            train(tmp_path, make_model(), token_sets, epochs=4, evaluate_every=2)
+    (tmp_path / "metrics.jsonl").unlink()
+    result = train(tmp_path, make_model(), token_sets, epochs=3, evaluate_every=2, resume=True)
+    assert result["epochs"] == 3
+    with monkeypatch.context() as patch:
+        stop_after(patch, 0)
+        with pytest.raises(StoppedError):
+            train(tmp_path, make_model(), token_sets, epochs=6, evaluate_every=2, resume=True, checkpoint_steps=1)
+    assert metrics(tmp_path)[-1]["epoch"] == 3
+
+
+def test_mixed_images_with_soft_targets(tmp_path, make_model, token_sets):
+    recipe = dataclasses.replace(
+        make_recipe("segment", token_size=8), batch=v2.Compose([SegmentMix(num_classes=4), BackgroundSwap()])
+    )
+    for workers in (0, 1):
+        run = RunFolder(tmp_path / f"{workers}")
+        fit(make_model(), *token_sets, run, recipe=recipe, workers=workers, accumulate=3, **OPTIONS)
+    assert_same_run(tmp_path / "0", tmp_path / "1")
+
+
+def test_the_mean_of_weights_is_evaluated_saved_and_resumed(tmp_path, make_model, token_sets, monkeypatch):
+    options = {"epochs": 3, "ema_decay": 0.8}
+    model = make_model()
+    train(tmp_path / "whole", model, token_sets, **options)
+    checkpoint = load_checkpoint(tmp_path / "whole" / "last.safetensors")
+    assert all(torch.equal(checkpoint.raw[name], value) for name, value in model.state_dict().items())
+    assert not torch.equal(checkpoint.model["head.weight"], model.head.weight)
+    load_model(model, checkpoint)
+    batches = [(tokens[None], torch.tensor([target])) for tokens, target in token_sets[1]]
+    measured = evaluate(model, batches)
+    assert measured.loss == pytest.approx(metrics(tmp_path / "whole")[-1]["val_loss"], abs=1e-5)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(StoppedError):
+            train(tmp_path / "stopped", make_model(), token_sets, **options)
+    train(tmp_path / "stopped", make_model(), token_sets, resume=True, **options)
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
+    stopped = load_checkpoint(tmp_path / "stopped" / "last.safetensors")
+    assert all(torch.equal(stopped.raw[name], value) for name, value in checkpoint.raw.items())
+    train(tmp_path / "plain", make_model(), token_sets, epochs=3)
+    raw = load_checkpoint(tmp_path / "plain" / "last.safetensors").model
+    assert all(torch.equal(checkpoint.raw[name], value) for name, value in raw.items())
+
+
+def test_layers_learn_at_rates_of_their_own(tmp_path, make_model, token_sets):
+    start = make_model()
+    moved = {}
+    for decay in (1.0, 0.01):
+        model = make_model()
+        train(tmp_path / f"{decay}", model, token_sets, epochs=1, layer_decay=decay, weight_decay=0.0)
+        moved[decay] = {
+            name: (now - before).abs().mean().item()
+            for (name, now), before in zip(model.named_parameters(), start.parameters(), strict=True)
+        }
+    assert moved[0.01]["patch_embed.proj.weight"] < 0.01 * moved[1.0]["patch_embed.proj.weight"]
+    assert moved[0.01]["head.weight"] > 0.5 * moved[1.0]["head.weight"]
+
+
+def test_a_teacher_is_learnt_from(tmp_path, make_model, token_sets):
+    held, _ = token_sets
+    # It says the class before the right one.
+    wrong = torch.tensor([(target - 1) % 4 for target in held.targets])
+    logits = 9.0 * torch.nn.functional.one_hot(wrong, 4).float()
+    model = make_model(pool="mean")
+    distillation = Distillation(logits, alpha=1.0, hard=True)
+    options = {"recipe": "none", "epochs": 25, "lr": 0.02, "distillation": distillation}
+    train(tmp_path, model, (held, held), **options)
+    model.eval()
+    said = torch.cat([model(tokens[None]).argmax(-1) for tokens, _ in held])
+    assert (said == wrong).float().mean() > 0.8
+    other = Distillation(logits.flip(0), alpha=1.0, hard=True)
+    with pytest.raises(ValueError, match="other settings: distillation was"):
+        train(tmp_path, model, (held, held), **{**options, "distillation": other}, resume=True)
+
+
+def test_a_distillation_token(tmp_path, make_model, token_sets):
+    distillation = Distillation(torch.rand(20, 4, generator=torch.Generator().manual_seed(0)))
+    train(tmp_path / "a", make_model(distillation=True), token_sets, epochs=1, distillation=distillation)
+    with pytest.raises(ValueError, match="distillation must be given to train a model that returns two logits"):
+        train(tmp_path / "b", make_model(distillation=True), token_sets, epochs=1)
+
+
+def test_teachers_that_do_not_fit(tmp_path, make_model, token_sets):
+    for logits, message in (
+        (torch.zeros(20, 1000), "distillation must be from a teacher of the same 4 classes, got 1000"),
+        (torch.zeros(12, 4), "distillation must have logits for each of the 20 training images, got 12 rows"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train(tmp_path, make_model(), token_sets, distillation=Distillation(logits))
+    with pytest.raises(ValueError, match="distillation must be None with a recipe that mixes images"):
+        fit(
+            make_model(), *token_sets, RunFolder(tmp_path), distillation=Distillation(torch.zeros(20, 4)),
+            recipe=Recipe(batch=SegmentMix(num_classes=4)), **OPTIONS,
+        )  # fmt: skip
+    with pytest.raises(TypeError, match="distillation must be a Distillation or None, got"):
+        train(tmp_path, make_model(), token_sets, distillation=torch.zeros(20, 4))
+
+
+def test_data_that_changed_is_not_trained_on(tmp_path, make_model, token_sets):
+    train(tmp_path, make_model(), token_sets, epochs=1)
+    held, val = token_sets
+    other = load_tokens(TokenDataset(SceneImages(Scenes("majority", 20, size=64, seed=5)), None, Tokenize(size=8)))
+    for sets, message in (((other, val), "the data of train changed$"), ((held, other), "the data of val changed$")):
+        with pytest.raises(ValueError, match=message):
+            train(tmp_path, make_model(), sets, epochs=2, resume=True)
+    counting = load_tokens(TokenDataset(SceneImages(Scenes("count", 9, size=64)), None, Tokenize(size=8)))
+    with pytest.raises(ValueError, match="val must have the classes of train"):
+        train(tmp_path / "other", make_model(), (held, counting))
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_weights(tmp_path, make_model, token_sets):
+    class Exploding(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * float("inf")
+
+    model = make_model()
+    calls = []
+
+    def hook(module, inputs, output):
+        calls.append(1)
+        return Exploding.apply(output) if len(calls) > 4 else output
+
+    model.head.register_forward_hook(hook)
+    before = None
+
+    def remember(module, inputs):
+        nonlocal before
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    model.register_forward_pre_hook(remember)
+    with pytest.raises(FloatingPointError, match=r"the gradient's norm is (nan|inf) in epoch 1, step 3, .*: lower lr"):
+        train(tmp_path, model, token_sets, recipe="none", accumulate=2)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_out_of_memory_says_what_to_lower(tmp_path, make_model, token_sets, error):
+    model = make_model()
+
+    def hook(module, inputs):
+        raise error
+
+    model.register_forward_pre_hook(hook)
+    with pytest.raises(MemoryError, match="lower batch_size or max_segments, or raise accumulate"):
+        train(tmp_path, model, token_sets)
+
+
+def test_memory_that_is_really_not_there(tmp_path, make_model, token_sets):
+    model = make_model()
+    model.register_forward_pre_hook(lambda module, inputs: torch.empty(2**60, dtype=torch.uint8))
+    with pytest.raises(MemoryError, match="lower batch_size or max_segments"):
+        train(tmp_path, model, token_sets)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_breaks_is_named(tmp_path, make_model, make_photos, workers):
+    images = ImageFolder(make_photos, size=32)
+    held = load_tokens(TokenDataset(images, Grid(2, 2), Tokenize(size=8)))
+    images.paths[3].write_bytes(b"no image any more")
+    with pytest.raises(ValueError, match=rf"^cannot read {re.escape(str(images.paths[3]))} as an image: "):
+        train(tmp_path / "run", make_model(), (held, held), recipe="image", memory_limit=0, workers=workers)
+
+
+def test_loggers_have_every_epoch_once(tmp_path, make_model, token_sets, monkeypatch):
+    class Closing(CsvLogger):
+        closed = 0
+
+        def close(self):
+            self.closed += 1
+
+    logger = Closing(tmp_path / "log.csv")
+    with monkeypatch.context() as patch:
+        # Killed after the second epoch is logged, before it is in a checkpoint.
+        stop_writing(patch, "last.safetensors", 2)
+        with pytest.raises(StoppedError):
+            train(tmp_path / "run", make_model(), token_sets, loggers=[logger], epochs=3)
+    assert logger.closed == 1
+    train(tmp_path / "run", make_model(), token_sets, loggers=[CsvLogger(tmp_path / "log.csv")], epochs=3, resume=True)
+    with (tmp_path / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["step"], row["epoch"]) for row in rows] == [("3", "1"), ("6", "2"), ("9", "3")]
+    assert [float(row["val_loss"]) for row in rows] == [line["val_loss"] for line in metrics(tmp_path / "run")]
+    line = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    assert line["grad_norm_max"] >= line["grad_norm"] > 0
+    assert line["memory_mib"] > 50
+    assert line["cpu_seconds"] > 0
+    assert line["tokens_per_second"] > line["images_per_second"] > 0
 
 
 @pytest.mark.gpu
@@ -276,3 +574,17 @@ def test_on_a_gpu(tmp_path, make_model, token_sets):
     assert result["val_accuracy"] > 0.8
     result = train(tmp_path / "segment", make_model(), token_sets, workers=1, device="cuda")
     assert result["epochs"] == 2
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_on_a_gpu(tmp_path, make_model, token_sets, precision, monkeypatch):
+    options = {"device": "cuda", "precision": precision, "ema_decay": 0.9, "checkpoint_steps": 2, "accumulate": 2}
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        with pytest.raises(StoppedError):
+            train(tmp_path, make_model(), token_sets, **options)
+    assert train(tmp_path, make_model(), token_sets, resume=True, **options)["epochs"] == 2
+    assert ("skipped_steps" in metrics(tmp_path)[0]) is (precision == "fp16")
+    assert metrics(tmp_path)[0]["cuda_memory_mib"] > 0

@@ -26,6 +26,34 @@ def test_only_matrices_decay():
     assert decayed | others == set(names.values())
 
 
+def test_layers_near_the_input_learn_more_slowly():
+    model = SViT(3, patch_size=4, embed_dim=8, depth=2, num_heads=1, pool="cls")
+    optimizer = make_optimizer(model, lr=0.1, weight_decay=0.5, layer_decay=0.5)
+    rates = {}
+    for group in optimizer.param_groups:
+        assert group["lr"] == pytest.approx(0.1 * group["lr_scale"])
+        rates.update({id(parameter): group["lr_scale"] for parameter in group["params"]})
+    # n = 2 blocks: embeddings 0.5^3, block i 0.5^(2 - i), the rest 1 (BEiT, arXiv 2106.08254).
+    for name, parameter in model.named_parameters():
+        start = name.split(".")[0]
+        depth = int(name.split(".")[1]) + 1 if start == "blocks" else {"norm": 3, "head": 3}.get(start, 0)
+        assert rates[id(parameter)] == 0.5 ** (3 - depth), name
+    decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    same = {id(p): g["weight_decay"] for g in make_optimizer(model, weight_decay=0.5).param_groups for p in g["params"]}
+    assert decays == same
+
+
+def test_layer_decay_of_a_wrapped_model_and_of_one_without_blocks():
+    inner = SViT(3, patch_size=4, embed_dim=8, depth=1, num_heads=1)
+    scales = {g["lr_scale"] for g in make_optimizer(torch.nn.ModuleDict({"m": inner}), layer_decay=0.1).param_groups}
+    assert sorted(scales) == pytest.approx([0.01, 0.1, 1.0])
+    with pytest.raises(ValueError, match=r"layer_decay must be 1 for a model without `blocks`, got 0\.5 and a Linear"):
+        make_optimizer(torch.nn.Linear(2, 3), layer_decay=0.5)
+    for wrong in (0, 1.5):
+        with pytest.raises(ValueError, match=r"layer_decay must be"):
+            make_optimizer(inner, layer_decay=wrong)
+
+
 def test_frozen_parameters_are_left_out():
     model = torch.nn.Linear(2, 3)
     model.weight.requires_grad_(False)

@@ -49,6 +49,16 @@ def test_small_batches_stay_whole(batch):
     assert len(split_by_length(tokens[:2], targets[:2], least_tokens=1)) == 2
 
 
+def test_more_parts_than_save_padding_where_memory_is_short(batch):
+    tokens, targets = batch
+    for least in (1, 3, 6, 9, 20):
+        parts = split_by_length(tokens, targets, least_parts=least)
+        assert len(parts) == min(9, least)
+        assert sorted(i for _, part in parts for i in part.tolist()) == list(range(9))
+    with pytest.raises(ValueError, match="least_parts must be at least 1, got 0"):
+        split_by_length(tokens, targets, least_parts=0)
+
+
 def test_images_without_tokens_keep_a_slot(batch):
     tokens, targets = batch
     tokens.labels[:4] = -1

@@ -30,6 +30,14 @@ def test_curves(epochs):
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
 
 
+def test_curves_of_epochs_that_were_not_evaluated():
+    lines = history(5)
+    for line in lines[:3]:
+        del line["val_loss"], line["val_accuracy"]
+    assert picture(draw_curves(lines)).size
+    assert picture(draw_curves(lines[:2])).size
+
+
 def test_tokens_of_a_batch_with_segments_left_out(make_tokens):
     before = make_tokens(5, batch=(6,), padding=2)
     # Red before, green after; the third segment and padding are left out.

@@ -22,6 +22,7 @@ from segaug import (
     SegmentCopyPaste,
     SegmentDrop,
     SegmentMix,
+    TokenBudget,
     TwoViews,
 )
 from segaug.testing import assert_augmentation
@@ -91,6 +92,28 @@ CASES: dict[str, Case] = {
         lambda **arguments: PositionJitter(0.02, 0.1, mode="translate_scale", **arguments), {"accepts": TOKENS}
     ),
     "SegmentDrop": Case(lambda **arguments: SegmentDrop(**({"p": 0.5} | arguments)), {"accepts": TOKENS}),
+    "TokenBudget": Case(lambda **arguments: TokenBudget(2, **arguments), {"accepts": TOKENS}),
+    "TokenBudget, random": Case(
+        lambda **arguments: TokenBudget(2, by="random", **arguments),
+        {
+            "accepts": TOKENS,
+            "skip": {
+                "is_equivariant_to_label_permutation": "of equal draws the earlier token stays",
+                "segments_are_independent": "two stay, so that one does makes it less likely for another",
+                "patterns_have_right_frequencies": "two stay, so that one does makes it less likely for another",
+            },
+        },
+    ),
+    "TokenBudget, drawn": Case(
+        lambda **arguments: TokenBudget(3, 1, **arguments),
+        {
+            "accepts": TOKENS,
+            "skip": {
+                "batch_elements_are_independent": "one budget for all images, as documented",
+                "patterns_have_right_frequencies": "the larger a segment, the rarer it is left out",
+            },
+        },
+    ),
     "RandomMirror": Case(RandomMirror, {"accepts": TOKENS}),
     "TwoViews": Case(
         lambda **arguments: FirstView(PerSegment(v2.RandomHorizontalFlip()), **arguments), {"accepts": TOKENS}

@@ -38,6 +38,15 @@ class TestSamples:
         assert torch.equal(plain(sample.image), photo)
         assert torch.equal(plain(sample.segments), labels)
 
+    @pytest.mark.parametrize("options", [{"aspect": "keep"}, {"edges": "hard"}, {"aspect": "keep", "edges": "box"}])
+    def test_options(self, photo, labels, options):
+        tokens = Tokenize(8, **options)(SegmentedImage(photo, labels))
+        assert_fields(tokens, tokenize(photo, labels, 8, **options))
+        masks = torch.stack([labels == 3, labels > 3])
+        tokens, _ = Tokenize(8, **options)(tv_tensors.Image(photo), tv_tensors.Mask(masks))
+        assert_fields(tokens, tokenize_masks(photo, masks, 8, **options))
+        assert not torch.equal(tokens.alpha, Tokenize(8)(tv_tensors.Image(photo), tv_tensors.Mask(masks))[0].alpha)
+
     @pytest.mark.parametrize("kind", [tv_tensors.Image, F.to_pil_image], ids=["image", "pil"])
     @pytest.mark.parametrize("map_kind", [SegmentMap, tv_tensors.Mask])
     def test_an_image_beside_its_map(self, photo, labels, kind, map_kind):
@@ -110,6 +119,12 @@ class TestBadInput:
     def test_no_integers(self, name, value):
         with pytest.raises(TypeError, match=f"{name} must be an int, got"):
             Tokenize(**{name: value})
+
+    def test_no_choice(self):
+        with pytest.raises(ValueError, match="aspect must be one of 'stretch', 'keep', got 'Keep'"):
+            Tokenize(aspect="Keep")
+        with pytest.raises(ValueError, match="edges must be one of 'soft', 'hard', 'box', got 1"):
+            Tokenize(edges=1)
 
     @pytest.mark.parametrize("value", [None, 1, "yes"])
     def test_no_flag(self, value):

@@ -1,0 +1,95 @@
+"""Fine-tune a trained S-ViT for another task with LoRA (arXiv 2106.09685): a few small matrices and the head learn.
+
+    uv run --extra train examples/train_svit.py --data scenes:count --out runs/count
+    uv run --extra train --extra lora examples/finetune_lora.py runs/count/best.safetensors --data scenes:majority
+
+The run's folder holds the usual files and merged.safetensors, a plain S-ViT again. The last line printed is one JSON object.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig, get_peft_model
+
+from segaug import Tokenize, models
+from segaug.data import TokenDataset, load_tokens, open_data, seeded_stream
+from segaug.training import RunFolder, fit, load_checkpoint, load_encoder, load_model, make_recipe, save_checkpoint
+
+MODELS = ("svit_micro", "svit_tiny", "svit_small", "svit_base")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("weights", type=Path, help="a checkpoint of an S-ViT, as best.safetensors of train_svit.py's run")
+    add("--model", choices=MODELS, default="svit_micro", help="what it is a checkpoint of, default: %(default)s")
+    add("--data", default="scenes:majority", help="scenes:count|majority|relation|orientation, default: %(default)s")
+    add("--scenes", type=int, default=1000, help="how many scenes to train on, default: %(default)s")
+    add("--rank", type=int, default=8, help="rank of the matrices, default: %(default)s")
+    add("--epochs", type=int, default=5, help="default: %(default)s")
+    add("--batch-size", type=int, default=24, help="default: %(default)s")
+    add("--lr", type=float, default=3e-3, help="highest learning rate, default: %(default)s")
+    add("--workers", type=int, default=0, help="processes that make batches; default: %(default)s")
+    add("--device", default="cpu", help="default: %(default)s")
+    add("--seed", type=int, default=0, help="default: %(default)s")
+    add("--out", type=Path, help="the run's folder, default: runs/lora-TIME")
+    args = parser.parse_args()
+    for name in ("epochs", "batch_size", "scenes", "rank"):
+        if getattr(args, name) < 1:
+            raise ValueError(f"{name} must be at least 1, got {getattr(args, name)}")
+    return args
+
+
+def main() -> dict[str, Any]:
+    """Fine-tune, merge and save."""
+    args = parse_arguments()
+    data = open_data(args.data, seed=args.seed, num_scenes=(args.scenes, 500))
+    if not data.has_segments:
+        raise ValueError(f"--data must be scenes, which bring their segments, got {args.data}")
+    train, val = (load_tokens(TokenDataset(images, None, Tokenize())) for images in (data.train, data.val))
+    lora = LoraConfig(
+        r=args.rank,
+        lora_alpha=2 * args.rank,
+        target_modules=["qkv", "proj", "fc1", "fc2"],
+        modules_to_save=["head"],
+    )
+    with seeded_stream(args.seed):
+        model = getattr(models, args.model)(len(train.classes))
+        load_encoder(model, args.weights)
+        model = get_peft_model(model, lora)
+    learning, all_of_them = model.get_nb_trainable_parameters()
+    print(f"{learning:,} of {all_of_them:,} parameters learn")
+
+    run = RunFolder(args.out or Path("runs") / f"lora-{time.strftime('%Y%m%d-%H%M%S')}")
+    print(f"run: {run.folder}")
+    summary = fit(
+        model,
+        train,
+        val,
+        run,
+        recipe=make_recipe("segment", image_size=train.source.images.size),
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        lr=args.lr,
+        seed=args.seed,
+        workers=args.workers,
+        device=args.device,
+        settings={"data": args.data, "model": args.model, "rank": args.rank, "weights": str(args.weights)},
+    )
+    load_model(model, load_checkpoint(run.folder / "best.safetensors"))
+    merged = model.merge_and_unload()  # adds the matrices' product to the weights: an SViT again, as fast as before
+    save_checkpoint(run.folder / "merged.safetensors", merged, meta={"model": args.model, "classes": train.classes})
+    return summary | {"parameters_learning": learning, "merged": str(run.folder / "merged.safetensors")}
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(main()))
+    except (FloatingPointError, OSError, TypeError, ValueError) as error:
+        print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,52 @@
+"""What one line of a table is: everything that decides a training but its seed."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["Row"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Args:
+        data: ``scenes`` (the photos), ``nlvr:objects``, ``nlvr:yellow``, ``nlvr:circle``, or a task that is drawn, such as
+            ``scenes:count``.
+        limit: Training images per class; None takes all.
+        segmenter: As for ``parse_segmenter``; ``true`` is the drawn scenes' own.
+        augment: Names of :mod:`_augmentations`, joined by ``+``.
+        model: Options of ``svit_micro``.
+        tokenize: Options of ``Tokenize``.
+        epochs: Epochs of the training.
+        lr: Highest learning rate.
+        batch_size: Images per step.
+        weights: Name of a pretraining of :mod:`pretraining` to start from; None starts from random weights.
+    """
+
+    data: str
+    segmenter: str
+    augment: str = "none"
+    limit: int | None = None
+    model: dict[str, Any] = field(default_factory=dict)
+    tokenize: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 40
+    lr: float = 1e-3
+    batch_size: int = 64
+    weights: str | None = None
+
+    def to_json(self) -> str:
+        """The same row always gives the same text."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Row":
+        """The row that :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
+
+    @property
+    def key(self) -> str:
+        """A short name of its own for each row."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]

@@ -1,0 +1,139 @@
+"""Run what is missing of a table, keep every result, and print the table."""
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from _rows import Row
+
+__all__ = ["RESULTS", "Result", "options", "print_table", "read_results", "run_table", "summary", "table_lines"]
+
+_HERE = Path(__file__).resolve().parent
+RESULTS = _HERE / "results" / "runs.csv"
+_COLUMNS = (
+    "key", "seed", "accuracy", "train_accuracy", "tokens", "images", "cpu_minutes", "images_per_cpu_second",
+    "parameters", "row",
+)  # fmt: skip
+
+Result = dict[str, Any]
+
+
+def read_results() -> dict[tuple[str, int], Result]:
+    """All results so far, by row and seed."""
+    if not RESULTS.exists():
+        return {}
+    with RESULTS.open(newline="") as file:
+        return {(line["key"], int(line["seed"])): line for line in csv.DictReader(file)}
+
+
+def options(description: str, rows: Mapping[str, Row], seeds: Sequence[int]) -> argparse.Namespace:
+    """Read a table's command line.
+
+    Args:
+        description: For ``--help``.
+        rows: The table's rows, by the name that it prints.
+        seeds: Seeds if none are given.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--photos", type=Path, help="folder of photos with train/CLASS and val/CLASS")
+    parser.add_argument("--nlvr", type=Path, help="folder of NLVR with counts.csv, train and val")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings beside each other, one thread each")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds), help="default: %(default)s")
+    parser.add_argument("--rows", nargs="+", metavar="NAME", choices=list(rows), help="only these rows")
+    parser.add_argument("--store", type=Path, default=_HERE / "cache", help="where tokens are kept")
+    parser.add_argument("--runs", type=Path, default=_HERE / "runs", help="where the trainings' folders are")
+    parser.add_argument("--print", action="store_true", help="print what is there and train nothing")
+    return parser.parse_args()
+
+
+def run_table(title: str, rows: Mapping[str, Row], args: argparse.Namespace) -> None:
+    """Train every row with every seed that has no result yet, and print the table.
+
+    Results go to ``results/runs.csv`` one by one, so a table that was interrupted goes on where it stopped, and a row that
+    is in two tables is trained once.
+
+    Args:
+        title: Name of the table.
+        rows: Its rows, by the name that the table prints.
+        args: From :func:`options`.
+    """
+    chosen = {name: row for name, row in rows.items() if args.rows is None or name in args.rows}
+    done = read_results()
+    # Seed by seed, so that an interrupted table has whole seeds.
+    missing = [(name, row, seed) for seed in args.seeds for name, row in chosen.items() if (row.key, seed) not in done]
+    if not args.print:
+        print(
+            f"{title}: {len(missing)} trainings to do, {len(chosen) * len(args.seeds) - len(missing)} there", flush=True
+        )
+        with ThreadPoolExecutor(args.jobs) as pool:
+            for future in as_completed([pool.submit(_train, *job, args) for job in missing]):
+                name, row, seed, result = future.result()
+                _keep(row, seed, result)
+                print(f"{name}, seed {seed}: {result['accuracy']} ({result['cpu_minutes']} CPU minutes)", flush=True)
+    print_table(chosen)
+
+
+def _train(name: str, row: Row, seed: int, args: argparse.Namespace) -> tuple[str, Row, int, Result]:
+    command = [sys.executable, str(_HERE / "_worker.py"), row.to_json(), "--seed", str(seed)]
+    for option in ("photos", "nlvr", "store", "runs"):
+        if getattr(args, option) is not None:
+            command += [f"--{option}", str(getattr(args, option))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name} with seed {seed} failed:\n{done.stderr.strip()[-2000:]}")
+    return name, row, seed, json.loads(done.stdout.splitlines()[-1])
+
+
+def _keep(row: Row, seed: int, result: Result) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    is_new = not RESULTS.exists()
+    # One short write at the end of the file: two tables may run at once.
+    with RESULTS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+        if is_new:
+            writer.writeheader()
+        writer.writerow({**result, "key": row.key, "seed": seed, "row": row.to_json()})
+
+
+def summary(row: Row, results: Mapping[tuple[str, int], Result]) -> dict[str, Any] | None:
+    """Mean, spread and number of seeds of a row; None if there is no result."""
+    mine = [result for (key, _), result in sorted(results.items()) if key == row.key]
+    if not mine:
+        return None
+    numbers = {
+        name: [float(result[name]) for result in mine]
+        for name in ("accuracy", "train_accuracy", "tokens", "cpu_minutes", "images_per_cpu_second")
+    }
+    return {
+        "mean": statistics.mean(numbers["accuracy"]),
+        "spread": statistics.stdev(numbers["accuracy"]) if len(mine) > 1 else None,
+        "seeds": len(mine),
+        **{name: statistics.median(values) for name, values in numbers.items() if name != "accuracy"},
+    }
+
+
+def table_lines(rows: Mapping[str, Row]) -> Iterator[str]:
+    """The table in Markdown, rows without a result left out."""
+    results = read_results()
+    yield "| row | accuracy | seeds | tokens | epochs | CPU minutes | images per CPU second | training accuracy |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for name, row in rows.items():
+        line = summary(row, results)
+        if line is not None:
+            spread = "" if line["spread"] is None else f" ± {line['spread']:.1f}"
+            yield (
+                f"| {name} | {line['mean']:.1f}{spread} | {line['seeds']} | {line['tokens']:.0f} | {row.epochs} "
+                f"| {line['cpu_minutes']:.1f} | {line['images_per_cpu_second']:.0f} | {line['train_accuracy']:.0f} |"
+            )
+
+
+def print_table(rows: Mapping[str, Row]) -> None:
+    """Print a table."""
+    print(*table_lines(rows), sep="\n")

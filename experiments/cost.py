@@ -1,0 +1,136 @@
+"""Table "cost": tokens per image, speed, and the time to a given accuracy, with segmentation and without it.
+
+Trains each row once more with an evaluation every other epoch, one row after the other; run it on a quiet machine.
+Results are in ``results/cost.csv``.
+"""
+
+import csv
+import json
+import shutil
+import time
+from collections.abc import Iterator
+
+import torch
+from _augmentations import make_recipe_by_name
+from _base import IMAGE, SEGMENT, svit, vit
+from _data import load_row_tokens
+from _rows import Row
+from _table import RESULTS, options
+
+from segaug.data import open_data, parse_segmenter, seeded_stream
+from segaug.models import svit_micro
+from segaug.training import RunFolder, fit
+
+COST = RESULTS.parent / "cost.csv"
+GOAL = 0.6
+ROWS = {
+    "ViT, none": vit(),
+    "ViT, image-level": vit(IMAGE),
+    "S-ViT, none": svit(),
+    "S-ViT, per-segment": svit(SEGMENT),
+}
+_SEGMENTED = 60
+
+
+def main() -> None:
+    """Train what is missing and print the table."""
+    args = options(__doc__ or "", ROWS, [0])
+    done = {line["row"] for line in read_cost()}
+    for name, row in ROWS.items():
+        if not args.print and name not in done:
+            if args.photos is None:
+                raise SystemExit("cost.py needs the photos: --photos FOLDER, with train/CLASS and val/CLASS")
+            _keep({"row": name, **_measure(row, args)})
+    print(*cost_lines(), sep="\n")
+
+
+def _measure(row: Row, args: object) -> dict[str, object]:
+    seconds_per_map = _segmentation(row, args)
+    train, val = load_row_tokens(
+        row.data,
+        row.segmenter,
+        limit=row.limit,
+        seed=0,
+        tokenize=row.tokenize,
+        photos=args.photos,  # type: ignore[attr-defined]
+        nlvr=None,
+        store=args.store,  # type: ignore[attr-defined]
+    )
+    with seeded_stream(0):
+        model = svit_micro(len(train.classes), **row.model)
+    folder = args.runs / "cost" / row.key  # type: ignore[attr-defined]
+    shutil.rmtree(folder, ignore_errors=True)
+    fit(
+        model,
+        train,
+        val,
+        RunFolder(folder),
+        recipe=make_recipe_by_name(row.augment, size=train.source.images.size, classes=len(train.classes)),
+        epochs=row.epochs,
+        batch_size=row.batch_size,
+        lr=row.lr,
+        precision="bf16",
+        evaluate_every=2,
+        progress=False,
+    )
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    reached = [line["epoch"] for line in lines if line.get("val_accuracy", 0.0) >= GOAL]
+    speed = sum(line["images_per_second"] for line in lines) / len(lines)
+    training = None if not reached else reached[0] * len(train) / speed
+    return {
+        "tokens": round(train.mean_tokens, 1),
+        "images_per_second": round(speed, 1),
+        "ms_per_segmentation": round(1e3 * seconds_per_map, 2),
+        "epoch_of_goal": reached[0] if reached else "",
+        "seconds_to_goal": "" if training is None else round(training, 1),
+        # Every image is segmented once, whatever the number of epochs.
+        "seconds_to_goal_with_segmentation": ""
+        if training is None
+        else round(training + len(train) * seconds_per_map, 1),
+        "accuracy": round(100 * lines[-1]["val_accuracy"], 2),
+    }
+
+
+def _segmentation(row: Row, args: object) -> float:
+    """Seconds per image."""
+    segmenter = parse_segmenter(row.segmenter)
+    images = [open_data(args.photos, limit_per_class=_SEGMENTED // 6).train[i][0] for i in range(_SEGMENTED)]  # type: ignore[attr-defined]
+    start = time.perf_counter()
+    for image in images:
+        segmenter(image)  # type: ignore[operator]
+    return (time.perf_counter() - start) / len(images)
+
+
+def read_cost() -> list[dict[str, str]]:
+    """All results so far."""
+    if not COST.exists():
+        return []
+    with COST.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _keep(line: dict[str, object]) -> None:
+    is_new = not COST.exists()
+    COST.parent.mkdir(exist_ok=True)
+    with COST.open("a", newline="") as file:
+        writer = csv.DictWriter(file, line, lineterminator="\n")
+        if is_new:
+            writer.writeheader()
+        writer.writerow(line)
+
+
+def cost_lines() -> Iterator[str]:
+    """The table in Markdown."""
+    yield (
+        f"| row | tokens | images/s in training | segmentation, ms | epochs to {GOAL:.0%} | seconds to it "
+        "| with segmentation | accuracy |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    for line in read_cost():
+        values = [value or "not reached" for value in line.values()]
+        yield f"| {' | '.join(values)} |"
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()

@@ -1,0 +1,24 @@
+"""Table "counting and relations": NLVR's counts, and the drawn tasks, two of which are there to be broken."""
+
+from _rows import Row
+from _table import options, run_table
+
+# NLVR's pictures are 400x100: 64 patches of 25x25 pixels. They are drawn without noise, so nothing is smoothed.
+KINDS = {"ViT": "grid:rows=4,cols=16", "S-ViT": "felzenszwalb:scale=300,min_size=20,sigma=0.0"}
+DRAWN = {"ViT": "grid:rows=4,cols=4", "S-ViT": "felzenszwalb:scale=60,min_size=25", "S-ViT, true segments": "true"}
+ROWS = {
+    **{
+        f"NLVR, number of {what}, {name}": Row(data=f"nlvr:{column}", segmenter=segmenter, augment="none", epochs=12)
+        for column, what in (("objects", "objects"), ("yellow", "yellow ones"), ("circle", "circles"))
+        for name, segmenter in KINDS.items()
+    },
+    **{
+        f"drawn, {task}, {name}, {augment}": Row(data=f"scenes:{task}", segmenter=segmenter, augment=augment, epochs=10)
+        for task in ("count", "majority", "relation", "orientation")
+        for name, segmenter in DRAWN.items()
+        for augment in (("none",) if name == "ViT" else ("none", "flip+position"))
+    },
+}
+
+if __name__ == "__main__":
+    run_table("counting and relations", ROWS, options(__doc__ or "", ROWS, range(3)))

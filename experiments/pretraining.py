@@ -1,0 +1,41 @@
+"""Table "pretraining": masked-segment modelling on all training photos without labels, then 25 labelled ones per class.
+
+The pretraining is done once, by ``examples/pretrain_mae.py``; seeds differ in the labelled photos and in the fine-tuning.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from _base import SEGMENT, SEGMENTS, svit
+from _table import options, run_table
+
+NAME, EPOCHS = "masked", 60
+FINE_TUNING = {"limit": 25, "epochs": 80}
+ROWS = {
+    "from scratch, none": svit("none", **FINE_TUNING),
+    "pretrained, none": svit("none", weights=NAME, **FINE_TUNING),
+    "from scratch, per-segment": svit(SEGMENT, **FINE_TUNING),
+    "pretrained, per-segment": svit(SEGMENT, weights=NAME, **FINE_TUNING),
+}
+
+
+def main() -> None:
+    """Pretrain unless it was done, then fine-tune."""
+    args = options(__doc__ or "", ROWS, range(5))
+    run = args.runs / "pretraining" / NAME
+    example = Path(__file__).resolve().parents[1] / "examples" / "pretrain_mae.py"
+    if not args.print:
+        if (run / "last.safetensors").exists():
+            # A run that is finished only says so again.
+            how = ["--resume", str(run)]
+        else:
+            how = ["--data", str(args.photos), "--segmenter", SEGMENTS, "--epochs", str(EPOCHS), "--out", str(run)]
+            how += ["--precision", "bf16"]
+        command = [sys.executable, str(example), *how, "--workers", "0", "--cache", str(args.store)]
+        subprocess.run(command, check=True)
+    run_table("pretraining", ROWS, args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""One step of a training: augment on the device, forward, backward, guard, update."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+
+from segaug.data import Batch, seeded_stream
+from segaug.structures import SegmentTokens
+from segaug.training._distillation import Distillation
+from segaug.training._loss import training_loss
+from segaug.training._metrics import Meter
+from segaug.training._parts import split_by_length
+from segaug.training._recipe import Recipe
+
+__all__ = ["Forward", "Stepper", "memory_advice"]
+
+
+class Forward(nn.Module):
+    """A model in a module of its own: accelerate changes this one's ``forward``, and the caller's stays as it is."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: SegmentTokens) -> Any:
+        """Call the model."""
+        return self.model(tokens)
+
+
+class Stepper:
+    """What does the steps of a training.
+
+    Args:
+        accelerator: The ``accelerate.Accelerator``.
+        model: The model, as accelerate has prepared it.
+        optimizer: The optimizer, as accelerate has prepared it.
+        recipe: What is left to augment here; the rest was done where batches are made.
+        label_smoothing: As in the loss.
+        clip_norm: Longest gradient.
+        accumulate: In how many parts the batch is worked through at least.
+        most_parts: In how many parts a group is cut to save padding, at most.
+        seed: Decides all draws.
+        distillation: How a teacher counts, if there is one.
+    """
+
+    def __init__(
+        self,
+        accelerator: Any,
+        model: nn.Module,
+        optimizer: Any,
+        *,
+        recipe: Recipe,
+        label_smoothing: float,
+        clip_norm: float,
+        accumulate: int,
+        most_parts: int,
+        seed: int,
+        distillation: Distillation | None = None,
+    ) -> None:
+        self._accelerator = accelerator
+        self._model = model
+        self._optimizer = optimizer
+        self._recipe = recipe
+        self._label_smoothing = label_smoothing
+        self._clip_norm = clip_norm
+        self._accumulate = accumulate
+        self._most_parts = most_parts
+        self._seed = seed
+        self._distillation = distillation
+
+    def __call__(
+        self, groups: Sequence[tuple[Batch, SegmentTokens, torch.Tensor]], meter: Meter, *, where: str, advice: str
+    ) -> bool:
+        """Do one step with this process's groups of a batch.
+
+        Args:
+            groups: The groups, each with its tokens and targets.
+            meter: Counts them.
+            where: Epoch and step, for messages.
+            advice: What to lower if numbers are not finite, for messages.
+
+        Returns:
+            Whether the weights were changed; not if the scaler of fp16 found its scale too high.
+
+        Raises:
+            FloatingPointError: If the loss or its gradient is not finite; the weights are as before.
+        """
+        self._optimizer.zero_grad(set_to_none=True)
+        # Reading it waits for a GPU, so it is read once for all parts.
+        losses = [
+            self._backward(batch, tokens, targets, len(groups), meter, is_last=batch is groups[-1][0])
+            for batch, tokens, targets in groups
+        ]
+        norm = float(self._accelerator.clip_grad_norm_(self._model.parameters(), self._clip_norm))
+        loss = float(torch.stack(losses).sum())
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss} in {where}: {advice}")
+        if not math.isfinite(norm) and self._accelerator.scaler is None:
+            raise FloatingPointError(f"the gradient's norm is {norm} in {where}, the loss {loss:.4g}: {advice}")
+        self._optimizer.step()
+        skipped = bool(self._optimizer.step_was_skipped)
+        meter.add_step(norm, skipped=skipped)
+        return not skipped
+
+    def _backward(
+        self, batch: Batch, tokens: SegmentTokens, targets: torch.Tensor, groups: int, meter: Meter, *, is_last: bool
+    ) -> torch.Tensor:
+        """Add one group's gradient, and return its part of the loss."""
+        accelerator = self._accelerator
+        device = accelerator.device
+        meter.tokens += int((tokens.labels >= 0).sum())
+        tokens, targets = tokens.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+        total = torch.zeros((), device=device)
+        with seeded_stream(self._seed, batch.epoch, batch.step, batch.group):
+            if self._recipe.tokens is not None:
+                tokens = self._recipe.tokens(tokens)
+            if self._recipe.batch is not None:
+                tokens, targets = self._recipe.batch(tokens, targets)
+            teacher = None
+            if self._distillation is not None:
+                teacher = self._distillation.logits[list(batch.indices)].to(device, non_blocking=True)
+            parts = split_by_length(
+                tokens,
+                targets if teacher is None else torch.arange(len(targets), device=device),
+                most_parts=max(self._most_parts, -(-self._accumulate // groups)),
+                least_parts=-(-self._accumulate // groups),
+            )
+            for number, (part, answers) in enumerate(parts):
+                of_teacher = None
+                if teacher is not None:
+                    of_teacher, answers = teacher[answers], targets[answers]
+                # Processes exchange gradients in the last backward pass of a step alone.
+                exchanges = is_last and number == len(parts) - 1
+                with nullcontext() if exchanges else accelerator.no_sync(self._model):
+                    loss, logits = training_loss(
+                        self._model(part),
+                        answers,
+                        label_smoothing=self._label_smoothing,
+                        distillation=self._distillation,
+                        teacher=of_teacher,
+                    )
+                    # Weighted, so that the gradient is that of the whole batch; DDP takes the processes' mean.
+                    share = batch.share * (len(answers) / len(targets)) * accelerator.num_processes
+                    accelerator.backward(loss * share)
+                meter.add(loss, logits, answers)
+                total = total + loss.detach()
+        return total
+
+
+@contextmanager
+def memory_advice(advice: str) -> Iterator[None]:
+    """Turn torch's several ways to be out of memory into a MemoryError that says what to lower."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text or "not enough memory" in text:
+            raise MemoryError(f"there is not enough memory: {advice} ({text.splitlines()[0]})") from error
+        raise
