@@ -2,7 +2,7 @@
 
     uv run --extra train examples/train_svit.py
     uv run --extra train examples/train_svit.py --data FOLDER --segmenter felzenszwalb --augment segment --epochs 40
-    accelerate launch --num_processes 2 examples/train_svit.py --data torchvision:CIFAR10 --download
+    accelerate launch --num_processes 2 examples/train_svit.py --data FOLDER --out RUN
 
 Segmenting and tokenising happen once per image; the result is kept in --cache for later runs. The last line printed is
 one JSON object; ``segaug evaluate RUN --data DATA`` measures the run in detail.
@@ -39,6 +39,8 @@ from segaug.training import RECIPES, CsvLogger, RunFolder, TensorBoardLogger, fi
 MODELS = ("svit_micro", "svit_tiny", "svit_small", "svit_base")
 LOGGERS = {"csv": CsvLogger, "tensorboard": TensorBoardLogger}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "segaug"
+# Under accelerate launch there are several processes, and the first one speaks.
+PROCESSES, IS_MAIN = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get("RANK", "0") == "0"
 # What a resumed run may change.
 NOT_SETTINGS = ("cache", "device", "download", "log", "out", "resume", "workers")
 
@@ -99,6 +101,9 @@ def parse_arguments() -> argparse.Namespace:
         before = RunFolder(args.resume, resume=True).settings
         parser.set_defaults(**{name: value for name, value in before.items() if name in vars(args)})
         args = parser.parse_args()
+    if PROCESSES > 1 and args.out is None and args.resume is None:
+        # Named by the clock, it could be another folder in each process.
+        raise ValueError(f"--out must be given with several processes, there are {PROCESSES}")
     # Before hours of segmenting, and not after.
     for name in ("epochs", "batch_size", "max_segments", "limit_per_class", "scenes"):
         value = getattr(args, name)
@@ -131,10 +136,16 @@ def load(args: argparse.Namespace) -> tuple[TokenSet, TokenSet]:
     sets = []
     for title, images in (("train", data.train), ("val", data.val)):
         dataset = TokenDataset(images, segmenter, tokenize, store)
-        tokens = load_tokens(dataset, workers=args.workers, skip_bad=args.skip_bad, progress=title)
-        print(f"{title}: {tokens.report}")
+        tokens = load_tokens(dataset, workers=args.workers, skip_bad=args.skip_bad, progress=title if IS_MAIN else None)
+        say(f"{title}: {tokens.report}")
         sets.append(tokens)
     return sets[0], sets[1]
+
+
+def say(text: str) -> None:
+    """Print, once for all processes."""
+    if IS_MAIN:
+        print(text)
 
 
 def setting(value: Any) -> Any:
@@ -152,12 +163,12 @@ def main() -> dict[str, Any]:
     name = str(args.data).rstrip("/").replace(":", "-").rpartition("/")[2]
     out = args.resume or args.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunFolder(out, resume=args.resume is not None)
-    print(f"run: {run.folder}")
+    say(f"run: {run.folder}")
     train, val = load(args)
     with seeded_stream(args.seed):
         model = getattr(models, args.model)(len(train.classes), **args.model_options)
     if args.weights is not None and args.resume is None:
-        print(f"weights: all from {args.weights} but {', '.join(load_encoder(model, args.weights))}")
+        say(f"weights: all from {args.weights} but {', '.join(load_encoder(model, args.weights))}")
     return fit(
         model,
         train,
@@ -181,10 +192,10 @@ def main() -> dict[str, Any]:
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(main()))
+        say(json.dumps(main()))
     except (FloatingPointError, ImportError, MemoryError, OSError, TypeError, ValueError) as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("interrupted; --resume RUN goes on after the last finished epoch", file=sys.stderr)
+        print("interrupted; --resume RUN goes on from the last checkpoint", file=sys.stderr)
         sys.exit(130)

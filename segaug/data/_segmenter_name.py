@@ -1,11 +1,11 @@
 """Segmenters by name, as on a command line."""
 
-import ast
 import inspect
 import re
 from typing import Any
 
 from segaug._checks import describe
+from segaug.data._options import read_value
 from segaug.segmenters import SLIC, Felzenszwalb, Grid, SegmentAnything, Segmenter, Voronoi, Watershed
 
 __all__ = ["SEGMENTERS", "parse_segmenter"]
@@ -67,7 +67,7 @@ def _parse_one(text: str) -> Segmenter:
         option, equals, value = part.partition("=")
         if not equals or not option.strip():
             raise ValueError(f"segmenter options must be OPTION=VALUE with commas between, got {part!r} in {text!r}")
-        options[option.strip()] = _value(value.strip())
+        options[option.strip()] = read_value(value.strip())
     parameters = inspect.signature(kind).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         for option in options:
@@ -83,11 +83,3 @@ def _parse_one(text: str) -> Segmenter:
     if missing:
         raise TypeError(f"{name} needs {', '.join(missing)}, as in {name}:{missing[0]}=...")
     return kind(**options)
-
-
-def _value(text: str) -> Any:
-    """A number, True, False or None; anything else is text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 from abc import ABC, abstractmethod
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -111,7 +112,7 @@ class Segmenter(ABC):
         fingerprint: dict[str, Any] = {
             "segmenter": type(self).__name__,
             "options": self.options,
-            "versions": {name: version(name) for name in self._distributions},
+            "versions": {name: _version(name) for name in self._distributions},
         }
         if type(self).__module__.partition(".")[0] != "segaug":
             fingerprint["code"] = _code_of(type(self))
@@ -120,6 +121,10 @@ class Segmenter(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
         return f"{type(self).__name__}({arguments})"
+
+
+# Asked for each image that is stored, and found by reading a file.
+_version = cache(version)
 
 
 def _as_uint8(image: Any) -> torch.Tensor:
