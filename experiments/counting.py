@@ -5,7 +5,8 @@ from _table import options, run_table
 
 # NLVR's pictures are 400x100: 64 patches of 25x25 pixels. They are drawn without noise, so nothing is smoothed.
 KINDS = {"ViT": "grid:rows=4,cols=16", "S-ViT": "felzenszwalb:scale=300,min_size=20,sigma=0.0"}
-DRAWN = {"ViT": "grid:rows=4,cols=4", "S-ViT": "felzenszwalb:scale=60,min_size=25", "S-ViT, true segments": "true"}
+# The drawn pictures are 96x96.
+DRAWN = {"ViT": "grid:rows=5,cols=5", "S-ViT, true segments": "true"}
 ROWS = {
     **{
         f"NLVR, number of {what}, {name}": Row(data=f"nlvr:{column}", segmenter=segmenter, augment="none", epochs=12)

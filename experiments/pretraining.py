@@ -10,7 +10,7 @@ from pathlib import Path
 from _base import SEGMENT, SEGMENTS, svit
 from _table import options, run_table
 
-NAME, EPOCHS = "masked", 60
+NAME, EPOCHS = "masked", 30
 FINE_TUNING = {"limit": 25, "epochs": 80}
 ROWS = {
     "from scratch, none": svit("none", **FINE_TUNING),

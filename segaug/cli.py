@@ -1,6 +1,7 @@
 """The command line: ``segaug preview``, ``segaug evaluate`` and ``segaug check``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -28,7 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever reads has had enough, as head has. What is left to print goes nowhere, or closing would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     # A user's mistake: a wrong value, a file that is missing or unreadable, an extra that is not installed.
     except (ImportError, OSError, TypeError, ValueError) as error:
         print(f"segaug {options.command}: {' '.join(str(error).split())}", file=sys.stderr)

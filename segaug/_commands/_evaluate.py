@@ -35,6 +35,7 @@ def add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--json", action="store_true", help="print one JSON object instead of tables")
     add("--limit-per-class", metavar="N", type=int, help="evaluate on so many images of each class, chosen by --seed")
     add("--seed", type=int, default=0, help="decides the corruptions' noise, and a limit's images (default: 0)")
+    add("--max-segments", metavar="N", type=int, help="segments per image (default: as in training); fewer are faster")
     add("--batch-size", metavar="N", type=int, default=64, help="default: %(default)s")
     add(
         "--workers",
@@ -80,7 +81,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     elif device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda needs a GPU that torch can use; there is none")
     tree = None if options.tree is None else load_class_tree(options.tree)
-    run = load_run(options.folder, options.checkpoint)
+    run = load_run(options.folder, options.checkpoint, max_segments=options.max_segments)
     evaluation = evaluate_run(
         run,
         open_images(run, options.data, limit_per_class=options.limit_per_class, seed=options.seed),

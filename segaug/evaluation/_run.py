@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from segaug import models
-from segaug._checks import check_choice, describe
+from segaug._checks import check_choice, check_int, describe
 from segaug.data import parse_segmenter
 from segaug.training import load_checkpoint, load_model
 from segaug.transforms import Tokenize
@@ -47,20 +47,22 @@ class TrainedRun:
     settings: Mapping[str, Any]
 
 
-def load_run(folder: str | Path, which: str = "best") -> TrainedRun:
+def load_run(folder: str | Path, which: str = "best", *, max_segments: int | None = None) -> TrainedRun:
     """Read a run that ``examples/train_svit.py`` left behind. Needs the extra ``train``.
 
     Args:
         folder: The run's folder.
         which: ``"best"``, the epoch with the highest validation accuracy, or ``"last"``.
+        max_segments: How many segments an image may have, in place of what the run was trained with: fewer are faster.
 
     Returns:
         The run.
 
     Raises:
         FileNotFoundError: If there is no run.
-        ValueError: If the checkpoint is damaged, of another version or of another model, or its settings do not say how to
-            make the model and the tokens.
+        TypeError: If ``max_segments`` is no int.
+        ValueError: If ``max_segments`` is below 1; if the checkpoint is damaged, of another version or of another model,
+            or its settings do not say how to make the model and the tokens.
 
     Example:
         >>> load_run("no/such/run")
@@ -96,7 +98,7 @@ def load_run(folder: str | Path, which: str = "best") -> TrainedRun:
         model=model.eval(),
         classes=classes,
         segmenter=_segmenter(settings),
-        tokenize=_tokenize(folder, settings),
+        tokenize=_tokenize(folder, settings, max_segments),
         size=_size(settings),
         settings=settings,
     )
@@ -125,11 +127,13 @@ def _segmenter(settings: Mapping[str, Any]) -> Any:
     return None if name == "true" else parse_segmenter(name)
 
 
-def _tokenize(folder: Path, settings: Mapping[str, Any]) -> Tokenize:
+def _tokenize(folder: Path, settings: Mapping[str, Any], max_segments: int | None) -> Tokenize:
     # Runs from before an option existed do without it.
     options = {name: settings[name] for name in ("aspect", "edges") if settings.get(name) is not None}
+    if max_segments is not None:
+        check_int("max_segments", max_segments, minimum=1)
     try:
-        return Tokenize(max_segments=settings["max_segments"], **options)
+        return Tokenize(max_segments=settings["max_segments"] if max_segments is None else max_segments, **options)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the run in {folder} is of another version: cannot make its tokens: {error}") from error
 

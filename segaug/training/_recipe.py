@@ -33,14 +33,14 @@ class Recipe:
     batch: Callable[[SegmentTokens, torch.Tensor], tuple[SegmentTokens, torch.Tensor]] | None = None
 
 
-def make_recipe(name: str, *, image_size: int = 144, token_size: int = 16) -> Recipe:
+def make_recipe(name: str, *, image_size: int | tuple[int, int] = 144, token_size: int = 16) -> Recipe:
     """Make one of the three recipes that the example compares.
 
     Args:
         name: ``"none"``; ``"image"``, a flip, crop and colour jitter of the whole picture before it is tokenised; or
             ``"segment"``, a flip, crop and colour jitter of every segment by its own draw, noise on the boxes and areas,
             segments left out, and a mirror image of the whole.
-        image_size: Height and width of the pictures, for ``"image"``.
+        image_size: Height and width of the pictures, or (height, width), for ``"image"``.
         token_size: Height and width of the patches, for ``"segment"``.
 
     Returns:
@@ -56,13 +56,17 @@ def make_recipe(name: str, *, image_size: int = 144, token_size: int = 16) -> Re
         (True, True)
     """
     check_choice("name", name, RECIPES)
-    check_int("image_size", image_size, minimum=1)
+    sides = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+    if len(sides) != 2:
+        raise ValueError(f"image_size must be an int or (height, width), got {image_size}")
+    for side in sides:
+        check_int("image_size", side, minimum=1)
     check_int("token_size", token_size, minimum=1)
     if name == "image":
         return Recipe(
             image=v2.Compose(
                 [
-                    v2.RandomResizedCrop(image_size, scale=(0.6, 1.0), antialias=True),
+                    v2.RandomResizedCrop(sides, scale=(0.6, 1.0), antialias=True),
                     v2.RandomHorizontalFlip(),
                     v2.ColorJitter(0.3, 0.3, 0.3, 0.05),
                 ]

@@ -248,7 +248,9 @@ class Training:
 
     def _write_history(self) -> None:
         self._run.write_metrics(self._history)
-        self._run.write("curves.png", draw_curves(self._history))
+        # Drawing takes as long as a small epoch.
+        if "val_accuracy" in self._history[-1]:
+            self._run.write("curves.png", draw_curves(self._history))
 
     def _finish_epoch(self) -> None:
         """Write what the epoch left, in the main process."""

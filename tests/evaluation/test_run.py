@@ -37,6 +37,15 @@ def test_what_a_run_is(run_folder):
     assert run.segmenter.options["rows"] == 2
 
 
+def test_fewer_segments_than_in_training(run_folder):
+    run = load_run(run_folder, max_segments=2)
+    assert run.tokenize.max_segments == 2
+    # Two, and the background.
+    assert predict(run, open_images(run)).mean_tokens == 3
+    with pytest.raises(ValueError, match="max_segments must be at least 1, got 0"):
+        load_run(run_folder, max_segments=0)
+
+
 def test_options_of_the_tokens_and_sizes(run_folder, tmp_path):
     run = load_run(rewritten(run_folder, tmp_path, aspect="keep", edges="hard", size=[16, 32]))
     assert (run.tokenize.aspect, run.tokenize.edges, run.size) == ("keep", "hard", (16, 32))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from segaug import SegmentTokens, collate
+from segaug import SegmentedImage, SegmentTokens, collate
 from segaug.data import seeded_stream
 from segaug.training import RECIPES, make_recipe
 
@@ -48,7 +48,16 @@ def test_image_changes_image_and_map_alike(token_sets):
     assert not torch.equal(after.image, before.image)
 
 
+def test_pictures_need_not_be_square():
+    picture = SegmentedImage(torch.rand(3, 40, 64), torch.ones(40, 64, dtype=torch.int64))
+    assert make_recipe("image", image_size=(40, 64)).image(picture).image.shape == (3, 40, 64)
+
+
 def test_bad_arguments():
+    with pytest.raises(ValueError, match=r"image_size must be an int or \(height, width\), got \(4, 5, 6\)"):
+        make_recipe("image", image_size=(4, 5, 6))
+    with pytest.raises(ValueError, match="image_size must be at least 1, got 0"):
+        make_recipe("image", image_size=(4, 0))
     assert RECIPES == ("none", "image", "segment")
     with pytest.raises(ValueError, match=r"name must be one of .*'segments'"):
         make_recipe("segments")
