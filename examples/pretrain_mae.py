@@ -40,6 +40,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--augment", choices=("mirror", "none", "image", "segment"), default="mirror", help="default: %(default)s")
     add("--model", choices=MODELS, default="svit_micro", help="default: %(default)s")
     add("--mask-ratio", type=float, default=0.75, help="share of the tokens to hide, default: %(default)s")
+    add("--pixels", choices=("normalized", "plain"), default="normalized", help="what is predicted: pixels less their "
+        "segment's mean and over its spread, or as they are; default: %(default)s")  # fmt: skip
     add("--epochs", type=int, default=100, help="default: %(default)s")
     add("--batch-size", type=int, default=64, help="default: %(default)s")
     add("--lr", type=float, default=1e-3, help="highest learning rate, default: %(default)s")
@@ -93,7 +95,7 @@ def main() -> dict[str, Any]:
     with seeded_stream(args.seed):
         # Without drop path, as in MAE: hiding is noise enough.
         encoder = getattr(models, args.model)(len(tokens.classes), drop_path_rate=0.0)
-        model = models.MaskedSViT(encoder, mask_ratio=args.mask_ratio)
+        model = models.MaskedSViT(encoder, mask_ratio=args.mask_ratio, normalize=args.pixels == "normalized")
     result = pretrain(
         model,
         tokens,

@@ -31,7 +31,7 @@ def main() -> None:
             how = ["--resume", str(run)]
         else:
             how = ["--data", str(args.photos), "--segmenter", SEGMENTS, "--epochs", str(EPOCHS), "--out", str(run)]
-            how += ["--precision", "bf16"]
+            how += ["--precision", "bf16", "--pixels", "plain"]
         command = [sys.executable, str(example), *how, "--workers", "0", "--cache", str(args.store)]
         subprocess.run(command, check=True)
     run_table("pretraining", ROWS, args)

@@ -1,6 +1,9 @@
-"""Table "which tokens": S-ViT with per-segment augmentation on 100 photos per class, one choice changed at a time."""
+"""Table "which tokens": S-ViT with per-segment augmentation on 100 photos per class, one choice changed at a time.
 
-from _base import SEGMENT, SEGMENTS, photos, svit
+Three rows of ViT stand beside them, as controls.
+"""
+
+from _base import IMAGE, SEGMENT, SEGMENTS, photos, svit, vit
 from _table import options, run_table
 
 ROWS = {
@@ -21,6 +24,11 @@ ROWS = {
     "watershed": photos("watershed:n_segments=43", SEGMENT),
     "Voronoi": photos("voronoi:n=43", SEGMENT),
     "grid": photos("grid:rows=6,cols=7", SEGMENT),
+    "ViT, image-level augmentation": vit(IMAGE),
+    "ViT, 64 patches, image-level augmentation": photos("grid:rows=8,cols=8", IMAGE),
+    "ViT as published (table, class token, no alpha), image-level augmentation": vit(
+        IMAGE, model={"position": "table", "pool": "cls", "alpha_channel": False}
+    ),
     "two scales": photos(f"{SEGMENTS}+felzenszwalb:scale=600,min_size=240", SEGMENT),
 }
 
