@@ -13,7 +13,7 @@ __all__ = ["learning_rate", "make_optimizer"]
 # Embeddings of places and of the class, which are no weights of a product.
 _NO_DECAY = ("cls_token", "dist_token", "pos_embed", "reg_token")
 # What comes before the first block.
-_EMBEDDINGS = (*_NO_DECAY, "patch_embed", "position_embed", "stem")
+_EMBEDDINGS = (*_NO_DECAY, "color_embed", "patch_embed", "position_embed", "stem")
 _BLOCK = re.compile(r"(?:^|\.)blocks\.(\d+)\.")
 
 

@@ -28,7 +28,7 @@ def run(folder, make_model, token_sets):
         make_model(drop_path_rate=0.2),
         *token_sets,
         RunFolder(folder, resume=(folder / "last.safetensors").exists()),
-        recipe=make_recipe("segment", token_size=8),
+        recipe=make_recipe("segment"),
         epochs=4,
         batch_size=5,
         lr=0.01,

@@ -46,7 +46,7 @@ def _quick(request, monkeypatch):
 
 def train(folder, model, token_sets, *, recipe="segment", resume=False, **options):
     run = RunFolder(folder, resume=resume)
-    recipe = make_recipe(recipe, image_size=64, token_size=8)
+    recipe = make_recipe(recipe, image_size=64)
     return fit(model, *token_sets, run, recipe=recipe, **{**OPTIONS, **options})
 
 
@@ -379,7 +379,7 @@ def test_a_run_that_ends_early_is_evaluated(tmp_path, make_model, token_sets, mo
 
 def test_mixed_images_with_soft_targets(tmp_path, make_model, token_sets):
     recipe = dataclasses.replace(
-        make_recipe("segment", token_size=8), batch=v2.Compose([SegmentMix(num_classes=4), BackgroundSwap()])
+        make_recipe("segment"), batch=v2.Compose([SegmentMix(num_classes=4), BackgroundSwap()])
     )
     for workers in (0, 1):
         run = RunFolder(tmp_path / f"{workers}")

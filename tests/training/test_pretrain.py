@@ -88,7 +88,7 @@ def test_loss_falls(tmp_path, make_model, token_sets):
 
 
 def test_same_seed_same_run(tmp_path, make_model, token_sets):
-    recipe = make_recipe("segment", token_size=8)
+    recipe = make_recipe("segment")
     for name, seed, workers in (("a", 0, 0), ("b", 0, 1), ("c", 1, 0)):
         # Whatever the caller's stream is.
         torch.rand(3)

@@ -28,7 +28,7 @@ PROGRAM = """
     ]
 
     def train(folder, model):
-        recipe = Recipe(tokens=make_recipe("segment", token_size=8).tokens, batch=SegmentMix(num_classes=4))
+        recipe = Recipe(tokens=make_recipe("segment").tokens, batch=SegmentMix(num_classes=4))
         fit(model, *sets, RunFolder(folder), recipe=recipe, progress=True, checkpoint_steps=1, **{options})
 
     def make():
@@ -78,7 +78,7 @@ def assert_same_losses(one, other):
 
 
 def train(folder, make_model, token_sets, **options):
-    recipe = Recipe(tokens=make_recipe("segment", token_size=8).tokens, batch=SegmentMix(num_classes=4))
+    recipe = Recipe(tokens=make_recipe("segment").tokens, batch=SegmentMix(num_classes=4))
     run = RunFolder(folder, resume=(folder / "last.safetensors").exists())
     fit(make_model(drop_path_rate=0.2), *token_sets, run, recipe=recipe, progress=False, **{**OPTIONS, **options})
 

@@ -18,7 +18,7 @@ def test_none_does_nothing():
 
 
 def test_segment_changes_every_segment_and_no_padding(batch):
-    recipe = make_recipe("segment", token_size=8)
+    recipe = make_recipe("segment")
     with seeded_stream(0):
         after = recipe.tokens(batch)
     assert isinstance(after, SegmentTokens)
