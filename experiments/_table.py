@@ -77,7 +77,7 @@ def run_table(title: str, rows: Mapping[str, Row], args: argparse.Namespace) -> 
                 name, row, seed, result = future.result()
                 _keep(row, seed, result)
                 print(f"{name}, seed {seed}: {result['accuracy']} ({result['cpu_minutes']} CPU minutes)", flush=True)
-    print_table(chosen)
+    print_table(chosen, args.seeds)
 
 
 def _train(name: str, row: Row, seed: int, args: argparse.Namespace) -> tuple[str, Row, int, Result]:
@@ -102,9 +102,9 @@ def _keep(row: Row, seed: int, result: Result) -> None:
         writer.writerow({**result, "key": row.key, "seed": seed, "row": row.to_json()})
 
 
-def summary(row: Row, results: Mapping[tuple[str, int], Result]) -> dict[str, Any] | None:
+def summary(row: Row, seeds: Sequence[int], results: Mapping[tuple[str, int], Result]) -> dict[str, Any] | None:
     """Mean, spread and number of seeds of a row; None if there is no result."""
-    mine = [result for (key, _), result in sorted(results.items()) if key == row.key]
+    mine = [results[row.key, seed] for seed in seeds if (row.key, seed) in results]
     if not mine:
         return None
     numbers = {
@@ -119,13 +119,13 @@ def summary(row: Row, results: Mapping[tuple[str, int], Result]) -> dict[str, An
     }
 
 
-def table_lines(rows: Mapping[str, Row]) -> Iterator[str]:
+def table_lines(rows: Mapping[str, Row], seeds: Sequence[int]) -> Iterator[str]:
     """The table in Markdown, rows without a result left out."""
     results = read_results()
     yield "| row | accuracy | seeds | tokens | epochs | CPU minutes | images per CPU second | training accuracy |"
     yield "|---|---|---|---|---|---|---|---|"
     for name, row in rows.items():
-        line = summary(row, results)
+        line = summary(row, seeds, results)
         if line is not None:
             spread = "" if line["spread"] is None else f" ± {line['spread']:.1f}"
             yield (
@@ -134,6 +134,6 @@ def table_lines(rows: Mapping[str, Row]) -> Iterator[str]:
             )
 
 
-def print_table(rows: Mapping[str, Row]) -> None:
+def print_table(rows: Mapping[str, Row], seeds: Sequence[int]) -> None:
     """Print a table."""
-    print(*table_lines(rows), sep="\n")
+    print(*table_lines(rows, seeds), sep="\n")

@@ -7,6 +7,7 @@ from _table import options, run_table
 KINDS = {"ViT": "grid:rows=4,cols=16", "S-ViT": "felzenszwalb:scale=300,min_size=20,sigma=0.0"}
 # The drawn pictures are 96x96.
 DRAWN = {"ViT": "grid:rows=5,cols=5", "S-ViT, true segments": "true"}
+SEEDS = range(5)
 ROWS = {
     **{
         f"NLVR, number of {what}, {name}": Row(data=f"nlvr:{column}", segmenter=segmenter, augment="none", epochs=12)
@@ -22,4 +23,4 @@ ROWS = {
 }
 
 if __name__ == "__main__":
-    run_table("counting and relations", ROWS, options(__doc__ or "", ROWS, range(3)))
+    run_table("counting and relations", ROWS, options(__doc__ or "", ROWS, SEEDS))

@@ -5,6 +5,7 @@ from _table import options, run_table
 
 # As many steps as a few minutes allow; the same for all rows of a size.
 EPOCHS = {25: 80, 100: 40, 400: 20}
+SEEDS = range(5)
 ROWS = {
     f"{limit} per class, {name}, {title}": make(augment, limit=limit, epochs=epochs)
     for limit, epochs in EPOCHS.items()
@@ -13,4 +14,4 @@ ROWS = {
 }
 
 if __name__ == "__main__":
-    run_table("low data", ROWS, options(__doc__ or "", ROWS, range(5)))
+    run_table("low data", ROWS, options(__doc__ or "", ROWS, SEEDS))

@@ -10,6 +10,7 @@ from pathlib import Path
 from _base import SEGMENT, SEGMENTS, svit
 from _table import options, run_table
 
+SEEDS = range(5)
 NAME, EPOCHS = "masked", 30
 FINE_TUNING = {"limit": 25, "epochs": 80}
 ROWS = {
@@ -22,7 +23,7 @@ ROWS = {
 
 def main() -> None:
     """Pretrain unless it was done, then fine-tune."""
-    args = options(__doc__ or "", ROWS, range(5))
+    args = options(__doc__ or "", ROWS, SEEDS)
     run = args.runs / "pretraining" / NAME
     example = Path(__file__).resolve().parents[1] / "examples" / "pretrain_mae.py"
     if not args.print:

@@ -3,6 +3,7 @@
 from _base import svit, vit
 from _table import options, run_table
 
+SEEDS = (100,)
 ROWS = {
     "ViT, crop (60 %), flip, colour": vit("image"),
     "ViT, crop (35 %), flip, stronger colour": vit("image-strong"),
@@ -13,4 +14,4 @@ ROWS = {
 }
 
 if __name__ == "__main__":
-    run_table("tuning", ROWS, options(__doc__ or "", ROWS, [100]))
+    run_table("tuning", ROWS, options(__doc__ or "", ROWS, SEEDS))
