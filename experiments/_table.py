@@ -1,7 +1,6 @@
 """Run what is missing of a table, keep every result, and print the table."""
 
 import argparse
-import csv
 import json
 import statistics
 import subprocess
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from _lines import append_line, read_lines
 from _rows import Row
 
 __all__ = ["RESULTS", "Result", "options", "print_table", "read_results", "run_table", "summary", "table_lines"]
@@ -27,10 +27,7 @@ Result = dict[str, Any]
 
 def read_results() -> dict[tuple[str, int], Result]:
     """All results so far, by row and seed."""
-    if not RESULTS.exists():
-        return {}
-    with RESULTS.open(newline="") as file:
-        return {(line["key"], int(line["seed"])): line for line in csv.DictReader(file)}
+    return {(line["key"], int(line["seed"])): line for line in read_lines(RESULTS)}
 
 
 def options(description: str, rows: Mapping[str, Row], seeds: Sequence[int]) -> argparse.Namespace:
@@ -92,14 +89,8 @@ def _train(name: str, row: Row, seed: int, args: argparse.Namespace) -> tuple[st
 
 
 def _keep(row: Row, seed: int, result: Result) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    is_new = not RESULTS.exists()
-    # One short write at the end of the file: two tables may run at once.
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow({**result, "key": row.key, "seed": seed, "row": row.to_json()})
+    line = {**result, "key": row.key, "seed": seed, "row": row.to_json()}
+    append_line(RESULTS, {name: line[name] for name in _COLUMNS})
 
 
 def summary(row: Row, seeds: Sequence[int], results: Mapping[tuple[str, int], Result]) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ Trains each row once more with an evaluation every other epoch, one row after th
 Results are in ``results/cost.csv``.
 """
 
-import csv
+import argparse
 import json
 import shutil
 import time
@@ -14,6 +14,7 @@ import torch
 from _augmentations import make_recipe_by_name
 from _base import IMAGE, SEGMENT, svit, vit
 from _data import load_row_tokens
+from _lines import append_line, read_lines
 from _rows import Row
 from _table import RESULTS, options
 
@@ -35,16 +36,16 @@ _SEGMENTED = 60
 def main() -> None:
     """Train what is missing and print the table."""
     args = options(__doc__ or "", ROWS, [0])
-    done = {line["row"] for line in read_cost()}
+    done = {line["row"] for line in read_lines(COST)}
     for name, row in ROWS.items():
         if not args.print and name not in done:
             if args.photos is None:
                 raise SystemExit("cost.py needs the photos: --photos FOLDER, with train/CLASS and val/CLASS")
-            _keep({"row": name, **_measure(row, args)})
+            append_line(COST, {"row": name, **_measure(row, args)})
     print(*cost_lines(), sep="\n")
 
 
-def _measure(row: Row, args: object) -> dict[str, object]:
+def _measure(row: Row, args: argparse.Namespace) -> dict[str, object]:
     seconds_per_map = _segmentation(row, args)
     train, val = load_row_tokens(
         row.data,
@@ -52,13 +53,13 @@ def _measure(row: Row, args: object) -> dict[str, object]:
         limit=row.limit,
         seed=0,
         tokenize=row.tokenize,
-        photos=args.photos,  # type: ignore[attr-defined]
+        photos=args.photos,
         nlvr=None,
-        store=args.store,  # type: ignore[attr-defined]
+        store=args.store,
     )
     with seeded_stream(0):
         model = svit_micro(len(train.classes), **row.model)
-    folder = args.runs / "cost" / row.key  # type: ignore[attr-defined]
+    folder = args.runs / "cost" / row.key
     shutil.rmtree(folder, ignore_errors=True)
     fit(
         model,
@@ -91,32 +92,14 @@ def _measure(row: Row, args: object) -> dict[str, object]:
     }
 
 
-def _segmentation(row: Row, args: object) -> float:
+def _segmentation(row: Row, args: argparse.Namespace) -> float:
     """Seconds per image."""
     segmenter = parse_segmenter(row.segmenter)
-    images = [open_data(args.photos, limit_per_class=_SEGMENTED // 6).train[i][0] for i in range(_SEGMENTED)]  # type: ignore[attr-defined]
+    images = [open_data(args.photos, limit_per_class=_SEGMENTED // 6).train[i][0] for i in range(_SEGMENTED)]
     start = time.perf_counter()
     for image in images:
         segmenter(image)  # type: ignore[operator]
     return (time.perf_counter() - start) / len(images)
-
-
-def read_cost() -> list[dict[str, str]]:
-    """All results so far."""
-    if not COST.exists():
-        return []
-    with COST.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _keep(line: dict[str, object]) -> None:
-    is_new = not COST.exists()
-    COST.parent.mkdir(exist_ok=True)
-    with COST.open("a", newline="") as file:
-        writer = csv.DictWriter(file, line, lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(line)
 
 
 def cost_lines() -> Iterator[str]:
@@ -126,7 +109,7 @@ def cost_lines() -> Iterator[str]:
         "| with segmentation | accuracy |"
     )
     yield "|---|---|---|---|---|---|---|---|"
-    for line in read_cost():
+    for line in read_lines(COST):
         values = [value or "not reached" for value in line.values()]
         yield f"| {' | '.join(values)} |"
 

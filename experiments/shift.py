@@ -5,13 +5,13 @@ are in ``results/shift.csv``.
 """
 
 import argparse
-import csv
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from _base import IMAGE, SEGMENT, svit, vit
+from _lines import append_line, read_lines
 from _rows import Row
 from _table import RESULTS, options, run_table
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _evaluate(table: str, name: str, row: Row, seed: int, args: argparse.Namespace) -> None:
-    done = {(line["key"], int(line["seed"]), line["shift"]) for line in read_shift()}
+    done = {(line["key"], int(line["seed"]), line["shift"]) for line in read_lines(SHIFT)}
     checkpoint = args.runs / f"{row.key}-{seed}" / "last.safetensors"
     if not checkpoint.exists() or (table == "photos" and args.photos is None):
         print(f"{name}, seed {seed}: left out, there is no {'checkpoint' if args.photos else '--photos'}")
@@ -78,10 +78,10 @@ def _evaluate(table: str, name: str, row: Row, seed: int, args: argparse.Namespa
         if (row.key, seed, title) not in done:
             answers = predict(run, images)
             accuracy = float((answers.logits.argmax(-1) == answers.targets).double().mean())
-            _keep(
-                {"table": table, "row": name, "key": row.key, "seed": seed, "shift": title,
-                 "accuracy": round(100 * accuracy, 2), "images": len(answers.targets)}
-            )  # fmt: skip
+            line = {"table": table, "row": name, "key": row.key, "seed": seed, "shift": title,
+                    "accuracy": round(100 * accuracy, 2), "images": len(answers.targets)}  # fmt: skip
+            append_line(SHIFT, line)
+            print(f"{name}, seed {seed}, {title}: {line['accuracy']}", flush=True)
 
 
 def _load(row: Row, path: Path, images: Images) -> TrainedRun:
@@ -101,28 +101,9 @@ def _load(row: Row, path: Path, images: Images) -> TrainedRun:
     )
 
 
-def read_shift() -> list[dict[str, str]]:
-    """All results so far."""
-    if not SHIFT.exists():
-        return []
-    with SHIFT.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _keep(line: dict[str, object]) -> None:
-    is_new = not SHIFT.exists()
-    SHIFT.parent.mkdir(exist_ok=True)
-    with SHIFT.open("a", newline="") as file:
-        writer = csv.DictWriter(file, line, lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(line)
-    print(f"{line['row']}, seed {line['seed']}, {line['shift']}: {line['accuracy']}", flush=True)
-
-
 def shift_lines() -> Iterator[str]:
     """Both tables in Markdown: mean over the seeds, and over the severities of a corruption."""
-    lines = read_shift()
+    lines = read_lines(SHIFT)
     for table, rows in (("photos", PHOTOS), ("scenes", DRAWN)):
         mine = [line for line in lines if line["table"] == table]
         titles = list(dict.fromkeys(line["shift"].rstrip(" 135") for line in mine))
