@@ -2,7 +2,7 @@
 
     uv run --extra train examples/train_svit.py
     uv run --extra train examples/train_svit.py --data FOLDER --segmenter felzenszwalb --augment segment --epochs 40
-    accelerate launch --num_processes 2 examples/train_svit.py --data FOLDER --out RUN
+    accelerate launch --multi_gpu --num_processes 2 examples/train_svit.py --data FOLDER --out RUN
 
 Segmenting and tokenising happen once per image; the result is kept in --cache for later runs. The last line printed is
 one JSON object; ``segaug evaluate RUN --data DATA`` measures the run in detail.
@@ -15,16 +15,19 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
+import inspect
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from segaug import Tokenize, models
+from segaug import SegmentMix, Tokenize, models
 from segaug.data import (
+    DataSplits,
     TokenDataset,
     TokenSet,
     TokenStore,
@@ -34,15 +37,25 @@ from segaug.data import (
     parse_segmenter,
     seeded_stream,
 )
-from segaug.training import RECIPES, CsvLogger, RunFolder, TensorBoardLogger, fit, load_encoder, make_recipe
+from segaug.training import (
+    RECIPES,
+    CsvLogger,
+    Recipe,
+    RunFolder,
+    TensorBoardLogger,
+    fit,
+    load_encoder,
+    make_recipe,
+)
 
 MODELS = ("svit_micro", "svit_tiny", "svit_small", "svit_base")
-LOGGERS = {"csv": CsvLogger, "tensorboard": TensorBoardLogger}
+LOGGERS = {"csv": (CsvLogger, "log.csv"), "tensorboard": (TensorBoardLogger, "tensorboard")}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "segaug"
 # Under accelerate launch there are several processes, and the first one speaks.
 PROCESSES, IS_MAIN = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get("RANK", "0") == "0"
 # What a resumed run may change.
-NOT_SETTINGS = ("cache", "device", "download", "log", "out", "resume", "workers")
+NOT_SETTINGS = ("cache", "checkpoint_steps", "device", "download", "log", "out", "resume", "workers")
+PROGRAM = "train_svit"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -56,7 +69,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--limit-per-class", type=int, help="train on so many images of each class, chosen by --seed")
     add("--scenes", type=int, default=4000, help="how many scenes to train on, default: %(default)s")
     add("--skip-bad", action="store_true", help="leave out images that cannot be read, instead of stopping")
-    add("--cache", type=Path, default=CACHE, help="where tokens are kept, default: %(default)s")
+    add("--cache", type=Path, default=CACHE, help="where tokens are kept, also to be given with --resume; "
+        "default: %(default)s")  # fmt: skip
 
     add = parser.add_argument_group("tokens").add_argument
     add("--segmenter", help="true (the scenes' own, their default), felzenszwalb (the others' default), grid, slic, "
@@ -74,24 +88,38 @@ def parse_arguments() -> argparse.Namespace:
         metavar="OPTION=VALUE,...",
         help="as in pool=cls,position=mlp",
     )
-    add("--weights", type=Path, help="the encoder.safetensors that examples/pretrain_mae.py has written, to start from")
+    add("--weights", type=Path, help="start from the encoder.safetensors of examples/pretrain_mae.py")
+    add("--vit-weights", type=Path, help="start from the weights of a timm or torchvision ViT or DeiT, as safetensors")
 
     add = parser.add_argument_group("training").add_argument
     add("--augment", choices=RECIPES, default="segment", help="default: %(default)s")
+    add("--mix", type=float, default=0.0, metavar="P", help="exchange segments between images, with this probability for "
+        "each, and mix their classes (SegmentMix); default: %(default)s")  # fmt: skip
     add("--epochs", type=int, default=15, help="default: %(default)s")
     add("--batch-size", type=int, default=24, help="of all processes together, default: %(default)s")
     add("--accumulate", type=int, default=1, help="work through a batch in so many parts, default: %(default)s")
     add("--lr", type=float, default=1.5e-3, help="highest learning rate, default: %(default)s")
     add("--layer-decay", type=float, default=1.0, help="factor of the rate per layer downwards, default: %(default)s")
+    add("--weight-decay", type=float, default=0.05, help="default: %(default)s")
+    add("--label-smoothing", type=float, default=0.1, help="default: %(default)s")
     add("--ema-decay", type=float, help="evaluate a running mean of the weights of this decay, as 0.99")
     add("--precision", choices=("no", "bf16", "fp16"), default="no", help="mixed precision, default: %(default)s")
+    add("--draw-groups", type=int, help="draws of augmentation per batch, default: as many as processes; a run can go on "
+        "with another number of processes if this stays")  # fmt: skip
     add("--seed", type=int, default=0, help="default: %(default)s")
 
     add = parser.add_argument_group("run").add_argument
     add("--workers", type=int, default=min(8, os.cpu_count() or 1), help="processes that make and augment batches; "
         "default: %(default)s")  # fmt: skip
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: %(default)s")
-    add("--log", nargs="*", choices=LOGGERS, default=[], help="logs beside metrics.jsonl")
+    add("--evaluate-every", type=int, default=1, help="epochs between two evaluations, default: %(default)s")
+    add("--checkpoint-steps", type=int, help="steps between two checkpoints within an epoch, default: none within")
+    add(
+        "--log",
+        nargs="*",
+        choices=LOGGERS,
+        help="logs beside metrics.jsonl; --resume goes on with those that are there",
+    )
     add("--out", type=Path, help="the run's folder, default: runs/DATA-TIME")
     add("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
     args = parser.parse_args()
@@ -99,27 +127,39 @@ def parse_arguments() -> argparse.Namespace:
         if args.out is not None:
             parser.error("--resume goes on in the run's own folder: leave out --out")
         before = RunFolder(args.resume, resume=True).settings
+        if before.get("program", PROGRAM) != PROGRAM:
+            raise ValueError(f"{args.resume} is a run of examples/{before['program']}.py, which goes on with it")
         parser.set_defaults(**{name: value for name, value in before.items() if name in vars(args)})
         args = parser.parse_args()
     if PROCESSES > 1 and args.out is None and args.resume is None:
         # Named by the clock, it could be another folder in each process.
         raise ValueError(f"--out must be given with several processes, there are {PROCESSES}")
     # Before hours of segmenting, and not after.
-    for name in ("epochs", "batch_size", "max_segments", "limit_per_class", "scenes"):
+    for name in ("epochs", "batch_size", "accumulate", "max_segments", "limit_per_class", "scenes"):
         value = getattr(args, name)
         if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    if args.weights is not None and args.vit_weights is not None:
+        raise ValueError("--weights and --vit-weights exclude each other, got both")
     return args
 
 
 def model_options(text: str) -> dict[str, Any]:
     """Read OPTION=VALUE,OPTION=VALUE."""
-    return parse_options(f"model,{text}")[1]
+    try:
+        options = parse_options(f"model,{text}")[1]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    known = [name for name in inspect.signature(models.SViT).parameters if name != "num_classes"]
+    for name in options:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"a model has the options {', '.join(known)}, got {name!r}")
+    return options
 
 
-def load(args: argparse.Namespace) -> tuple[TokenSet, TokenSet]:
-    """Load the tokens to train on and to validate on."""
-    data = open_data(
+def open_images(args: argparse.Namespace) -> DataSplits:
+    """Open what to train on and to validate on."""
+    return open_data(
         args.data,
         size=args.size,
         limit_per_class=args.limit_per_class,
@@ -127,6 +167,23 @@ def load(args: argparse.Namespace) -> tuple[TokenSet, TokenSet]:
         num_scenes=(args.scenes, 1000),
         download=args.download,
     )
+
+
+def make_model(args: argparse.Namespace, num_classes: int) -> models.SViT:
+    """Make the model, and give it the weights to start from."""
+    with seeded_stream(args.seed):
+        model: models.SViT = getattr(models, args.model)(num_classes, **args.model_options)
+    if args.resume is None and args.weights is not None:
+        say(f"weights: all from {args.weights} but {', '.join(load_encoder(model, args.weights))}")
+    if args.resume is None and args.vit_weights is not None:
+        from safetensors.torch import load_file
+
+        say(f"weights from {args.vit_weights}:\n{models.load_vit_weights(model, load_file(args.vit_weights))}")
+    return model
+
+
+def load(args: argparse.Namespace, data: DataSplits) -> tuple[TokenSet, TokenSet]:
+    """Make the tokens, or read them where they are kept."""
     name = args.segmenter or ("true" if data.has_segments else "felzenszwalb")
     if name == "true" and not data.has_segments:
         raise ValueError(f"--segmenter true is for scenes, which bring their segments; {args.data} has none")
@@ -140,6 +197,12 @@ def load(args: argparse.Namespace) -> tuple[TokenSet, TokenSet]:
         say(f"{title}: {tokens.report}")
         sets.append(tokens)
     return sets[0], sets[1]
+
+
+def recipe(args: argparse.Namespace, data: DataSplits) -> Recipe:
+    """What is augmented."""
+    made = make_recipe(args.augment, image_size=data.train.size)
+    return replace(made, batch=SegmentMix(num_classes=len(data.train.classes), p=args.mix)) if args.mix else made
 
 
 def say(text: str) -> None:
@@ -163,30 +226,38 @@ def main() -> dict[str, Any]:
     name = str(args.data).rstrip("/").replace(":", "-").rpartition("/")[2]
     out = args.resume or args.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunFolder(out, resume=args.resume is not None)
-    say(f"run: {run.folder}")
-    train, val = load(args)
-    with seeded_stream(args.seed):
-        model = getattr(models, args.model)(len(train.classes), **args.model_options)
-    if args.weights is not None and args.resume is None:
-        say(f"weights: all from {args.weights} but {', '.join(load_encoder(model, args.weights))}")
+    say(f"run: {run.folder}" + (f", {PROCESSES} processes" if PROCESSES > 1 else ""))
+    data = open_images(args)
+    # Before the tokens: what is wrong with the model's options is said before hours of segmenting.
+    model = make_model(args, len(data.train.classes))
+    train, val = load(args, data)
+    logs = [log for log, (_, file) in LOGGERS.items() if (out / file).exists()] if args.log is None else args.log
     return fit(
         model,
         train,
         val,
         run,
-        recipe=make_recipe(args.augment, image_size=train.source.images.size),
+        recipe=recipe(args, data),
         epochs=args.epochs,
         batch_size=args.batch_size,
         accumulate=args.accumulate,
         lr=args.lr,
+        weight_decay=args.weight_decay,
         layer_decay=args.layer_decay,
+        label_smoothing=args.label_smoothing,
         ema_decay=args.ema_decay,
         precision=args.precision,
-        loggers=[LOGGERS[name](out / ("log.csv" if name == "csv" else "tensorboard")) for name in args.log],
+        draw_groups=args.draw_groups,
+        evaluate_every=args.evaluate_every,
+        checkpoint_steps=args.checkpoint_steps,
+        loggers=[LOGGERS[log][0](out / LOGGERS[log][1]) for log in logs],
         seed=args.seed,
         workers=args.workers,
         device=args.device,
-        settings={key: setting(value) for key, value in vars(args).items() if key not in NOT_SETTINGS},
+        settings={
+            "program": PROGRAM,
+            **{key: setting(value) for key, value in vars(args).items() if key not in NOT_SETTINGS},
+        },
     )
 
 

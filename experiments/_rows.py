@@ -24,6 +24,7 @@ class Row:
         lr: Highest learning rate.
         batch_size: Images per step.
         weights: Name of a pretraining of :mod:`pretraining` to start from; None starts from random weights.
+        layer_decay: Factor of the learning rate from a block to the one before it.
     """
 
     data: str
@@ -36,10 +37,15 @@ class Row:
     lr: float = 1e-3
     batch_size: int = 64
     weights: str | None = None
+    layer_decay: float = 1.0
 
     def to_json(self) -> str:
         """The same row always gives the same text."""
-        return json.dumps(asdict(self), sort_keys=True)
+        settings = asdict(self)
+        if self.layer_decay == 1.0:
+            # Results from before there was this option keep their keys.
+            del settings["layer_decay"]
+        return json.dumps(settings, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "Row":

@@ -50,6 +50,7 @@ def train(row: Row, seed: int, *, photos: Path | None, nlvr: Path | None, store:
         epochs=row.epochs,
         batch_size=row.batch_size,
         lr=row.lr,
+        layer_decay=row.layer_decay,
         seed=seed,
         precision="bf16",
         # Only the last epoch's accuracy is reported; picking the best of many would be a choice made on the test set.

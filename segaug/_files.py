@@ -1,19 +1,22 @@
 """Writing files so that nobody ever sees half of one."""
 
 import contextlib
+import os
 import uuid
 from pathlib import Path
 
 __all__ = ["write_atomically"]
 
 
-def write_atomically(path: Path, data: bytes, *, scratch: Path | None = None) -> None:
+def write_atomically(path: Path, data: bytes, *, scratch: Path | None = None, durable: bool = False) -> None:
     """Write ``data`` under another name, then rename: at ``path`` there is the old file or the new one, never a part.
 
     Args:
         path: Where the file goes; its folder is made if it is missing.
         data: The whole content.
         scratch: Folder for the unfinished file, on the same file system; the target's own folder if None.
+        durable: Whether to wait until the content is on the disk before it is renamed, so that this holds even where the
+            power fails. It takes milliseconds.
 
     Raises:
         OSError: If it cannot be written. Then what was there before is still there, and the unfinished file is gone.
@@ -25,6 +28,9 @@ def write_atomically(path: Path, data: bytes, *, scratch: Path | None = None) ->
     unfinished = folder / f".{path.name}.{uuid.uuid4().hex}.tmp"
     try:
         unfinished.write_bytes(data)
+        if durable:
+            with unfinished.open("r+b") as file:
+                os.fsync(file.fileno())
         unfinished.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):

@@ -27,20 +27,30 @@ class HeldImages:
     @classmethod
     def load(cls, tokens: TokenSet, *, memory_limit: int, workers: int = 0) -> Self | None:
         """Read all images, or give None if they take more bytes, are not all of one shape, or no uint8."""
-        loader = DataLoader(_Pixels(tokens), batch_size=None, num_workers=workers)
+        loader = DataLoader(
+            _Pixels(tokens),
+            batch_size=None,
+            num_workers=workers,
+            # The loader draws a seed for its workers; not from the caller's generator.
+            generator=torch.Generator().manual_seed(0),
+        )
         images, maps = torch.empty(0), torch.empty(0)
         for index, loaded in enumerate(loader):
             if isinstance(loaded, Exception):
                 raise loaded
             image, segments = loaded
             if not index:
+                # Before they are allocated, as they may be more than there is.
+                if len(tokens) * (image.nbytes + segments.nbytes) > memory_limit:
+                    return None
                 images = torch.empty((len(tokens), *image.shape), dtype=image.dtype)
                 maps = torch.empty((len(tokens), *segments.shape), dtype=segments.dtype)
             if image.dtype != torch.uint8 or image.shape != images.shape[1:]:
                 return None
-            maps = maps.to(torch.promote_types(maps.dtype, segments.dtype))
-            if images.nbytes + maps.nbytes > memory_limit:
+            dtype = torch.promote_types(maps.dtype, segments.dtype)
+            if images.nbytes + maps.numel() * dtype.itemsize > memory_limit:
                 return None
+            maps = maps.to(dtype)
             images[index], maps[index] = image, segments
         return cls(images, maps)
 

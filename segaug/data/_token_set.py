@@ -162,7 +162,13 @@ def load_tokens(
     """
     check_int("workers", workers, minimum=0)
     check_int("memory_limit", memory_limit, minimum=0)
-    loader: Iterable[_Loaded] = DataLoader(_Loading(dataset), batch_size=None, num_workers=workers)
+    loader: Iterable[_Loaded] = DataLoader(
+        _Loading(dataset),
+        batch_size=None,
+        num_workers=workers,
+        # The loader draws a seed for its workers; not from the caller's generator.
+        generator=torch.Generator().manual_seed(0),
+    )
     if progress is not None:
         loader = progress_bar(loader, progress, "image")
     indices, lengths, skipped = [], [], []

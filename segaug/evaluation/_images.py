@@ -1,5 +1,6 @@
 """What a run is evaluated on: any data that holds classes it knows."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from torch.utils.data import Dataset
 
 from segaug._checks import check_int
 from segaug.data import Images, images_for_classes, open_data
+from segaug.data._dataset_images import places_by_class
+from segaug.data._pictures import chosen
 from segaug.evaluation._run import TrainedRun
 
 __all__ = ["open_images"]
@@ -27,7 +30,7 @@ def open_images(
         data: Any name that :func:`segaug.data.open_data` takes, of which the validation images are taken, or a folder that
             holds ``CLASS/*.jpg`` itself. Its classes must be among the run's. None takes the run's own data.
         limit_per_class: Use only so many images of each class, or all if None.
-        seed: Decides which images a limit keeps.
+        seed: Decides which images a limit keeps; a higher limit only adds images.
 
     Returns:
         The images, resized as the run's were, with targets that index the run's classes.
@@ -35,16 +38,18 @@ def open_images(
     Raises:
         TypeError: If an argument is of the wrong type.
         FileNotFoundError: If there is no such folder.
-        ValueError: If there is a class that the run does not know, a class without images, or the run needs images that
-            bring their own segments and these do not.
+        ValueError: If there is a class that the run does not know, a class without images, two classes have one name and
+            the data are not those of the run, or the run needs images that bring their own segments and these do not.
     """
     if limit_per_class is not None:
         check_int("limit_per_class", limit_per_class, minimum=1)
     name = str(run.settings["data"] if data is None else data)
     if name.startswith(_NAMED):
         splits = open_data(name, size=run.size, num_scenes=(_NUM_SCENES, _NUM_SCENES))
-        images, has_segments = _chosen(splits.val, name, run.classes, limit_per_class), splits.has_segments
+        images = _chosen(splits.val, name, run.classes, limit_per_class, seed)
+        has_segments = splits.has_segments
     else:
+        _check_names(run.classes, "the run's classes", name)
         folder = Path(name)
         if (folder / "val").is_dir() and "val" not in run.classes:
             folder /= "val"
@@ -77,16 +82,27 @@ class _Chosen(Dataset[tuple[Any, int]]):
         return self._images.key(self._indices[index])
 
 
-def _chosen(images: Images, name: str, classes: Sequence[str], limit: int | None) -> Images:
+def _chosen(images: Images, name: str, classes: Sequence[str], limit: int | None, seed: int) -> Images:
     unknown = [label for label in images.classes if label not in classes]
     if unknown:
         shown = ", ".join(repr(label) for label in unknown[:8]) + (", ..." if len(unknown) > 8 else "")
         raise ValueError(f"the classes of {name} must be among the run's {len(classes)}; it does not know {shown}")
-    numbers = [list(classes).index(label) for label in images.classes]
-    left = [len(images) if limit is None else limit] * len(images.classes)
-    indices = []
-    for index, target in enumerate(images.targets):
-        if left[target]:
-            left[target] -= 1
-            indices.append(index)
+    if list(images.classes) == list(classes):
+        numbers = list(range(len(classes)))
+    else:
+        _check_names(classes, "the run's classes", name)
+        _check_names(images.classes, f"the classes of {name}", name)
+        numbers = [list(classes).index(label) for label in images.classes]
+    indices = list(range(len(images)))
+    if limit is not None:
+        # As folders choose, by a hash of the item and the seed.
+        places = places_by_class(images.targets).values()
+        indices = sorted(group[i] for group in places for i in chosen([str(place) for place in group], limit, seed))
     return _Chosen(images, classes, indices, numbers)
+
+
+def _check_names(classes: Sequence[str], title: str, name: str) -> None:
+    """Raise if two classes have one name: they can be told apart only where both lists are the same."""
+    twice = sorted(label for label, count in Counter(classes).items() if count > 1)
+    if twice:
+        raise ValueError(f"{title} must have different names to be found in those of {name}, got {twice[0]!r} twice")

@@ -27,7 +27,8 @@ class TrainedRun:
     Args:
         folder: The run's folder.
         which: ``"best"`` or ``"last"``.
-        epoch: The epoch after which the weights were saved, from 1.
+        epoch: How many epochs were finished when the weights were saved. ``"last"`` of a run that was stopped within an
+            epoch has some steps more.
         model: The model in eval mode, on the CPU.
         classes: The classes' names; a logit belongs to the class in its place.
         segmenter: Image to map; a tuple of several for tokens of several scales; None if the images bring their own maps.

@@ -75,6 +75,10 @@ class PositionEmbed(nn.Module):
             features = torch.cat([positions, spread.flatten(-2)], dim=-1)
         return self.mlp(features.to(self.mlp.fc1.weight.dtype))
 
+    def extra_repr(self) -> str:
+        """Show in the printed model what shapes do not tell."""
+        return f"kind={self.kind!r}, num_features={self.num_features}"
+
 
 def mean_color(pixels: Tensor, alpha: Tensor) -> Tensor:
     """The mean colour of a segment's own pixels: (..., C, P, P), premultiplied, and (..., P, P) to (..., C)."""

@@ -89,6 +89,10 @@ class Attention(nn.Module):
         q, k, _ = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).movedim(-3, 0).transpose(-3, -2)
         return _attention_weights(q, k, mask)
 
+    def extra_repr(self) -> str:
+        """Show the heads in the printed model."""
+        return f"num_heads={self.num_heads}"
+
 
 class Block(nn.Module):
     """Pre-norm transformer block: attention, then MLP, each on a residual path."""
@@ -134,6 +138,10 @@ class ClassAttention(nn.Module):
             part.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2) for part in (self.q(x[..., :1, :]), self.k(x))
         )
         return _attention_weights(q, k, mask)
+
+    def extra_repr(self) -> str:
+        """Show the heads in the printed model."""
+        return f"num_heads={self.num_heads}"
 
 
 class ClassAttentionBlock(nn.Module):

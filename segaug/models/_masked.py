@@ -236,6 +236,7 @@ class MaskedSViT(nn.Module):
         else:
             x = self.mask_token.expand(*hidden.shape, -1)
         x = x + self.decoder_position(tokens.positions.masked_fill(padding.unsqueeze(-1), 0.0))
+        x = x.to(self.mask_token.dtype)  # as in the encoder: under autocast, what the blocks add to is float32
         # Side by side: with random batches of photos two slots in five are padding.
         real = Packing.of(~padding)
         x = real.pack(x)

@@ -16,7 +16,7 @@ __all__ = ["fit_projection", "fit_table", "split_table"]
 
 
 def split_table(
-    key: str, table: Tensor, counts: Sequence[int], grid: tuple[int, int] | None
+    key: str, table: Tensor, counts: Sequence[int], grid: tuple[int, int] | None, *, decides: bool = False
 ) -> tuple[list[Tensor | None], Tensor, tuple[int, int]]:
     """Split a position table into the rows of the tokens that are no patches, and the rows of a grid.
 
@@ -26,6 +26,7 @@ def split_table(
         counts: How many tokens of each kind come first. The table has rows for all of them or, as timm has it with
             ``no_embed_class=True``, for none.
         grid: (rows, columns) of the grid that it will be used for, if known; the table's own is a square, or that.
+        decides: Whether a table that could be two is the one with as many places as ``grid``.
 
     Returns:
         The rows of each kind, (1, count, D), or None where there are none; those of the grid; and its (rows, columns).
@@ -41,6 +42,8 @@ def split_table(
             found.append((prefix, (side, side)))
         elif grid is not None and places == grid[0] * grid[1]:
             found.append((prefix, grid))
+    if decides and grid is not None and len(found) > 1:
+        found = [(prefix, size) for prefix, size in found if rows - prefix == grid[0] * grid[1]]
     if len(found) != 1:
         raise ValueError(
             f"{key} must have one row for each place of a square grid, or of the one given, and for each of the "

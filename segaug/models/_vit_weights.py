@@ -58,12 +58,17 @@ def load_vit_weights(
     zeros. Layer scale goes into the layers before it if the model has none. What has no place in the model is left out: a
     head for other classes, the position table of a model with another ``position``, the class token of ``pool="mean"``.
 
+    Options of a ViT that leave no key (timm's pooling by ``"max"`` or ``"avgmax"`` or with ``pool_include_prefix``, its
+    ``quick_gelu``, another epsilon of the norms) cannot be noticed: the logits are then others.
+
     Args:
         model: The model, changed in place.
         state_dict: Of timm's ``VisionTransformer`` (DeiT, also the distilled, and registers included), of torchvision's,
             or a checkpoint that holds one under ``"model"`` or ``"state_dict"``. Names may begin with ``module.``.
         grid: (rows, columns) of the model's position table; None for a square. A table of the state dict is taken for
-            square where it can be, and else must be of that grid.
+            square where it can be, and else must be of that grid; if its rows could also be read as tokens beside a
+            smaller grid, ``grid`` decides. For a model with another ``position`` that takes registers it is the grid of
+            the state dict's table, as their rows are in there.
 
     Returns:
         What was done with each of them.
@@ -87,7 +92,7 @@ def load_vit_weights(
     if not isinstance(model, SViT):
         raise TypeError(f"model must be an SViT, got {describe(model)}")
     plan = _Plan(model, read_state(state_dict))
-    plan.take_ends(_check_grid(grid, model))
+    plan.take_ends(_check_grid(grid, model, plan.takes_registers), grid is not None)
     plan.take_trunk()
     plan.take_rest()
     # Only now, so that an error leaves the model as it was.
@@ -111,6 +116,11 @@ class _Plan:
 
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())
+
+    @property
+    def takes_registers(self) -> bool:
+        """Whether there are registers to take, which may have rows in the table."""
+        return self.model.reg_token is not None and {"pos_embed", "reg_token"} <= self.state.keys()
 
     def pop(self, name: str) -> Tensor:
         return self.state.pop(name)[1]
@@ -136,10 +146,10 @@ class _Plan:
         else:
             self.adapted[name] = how
 
-    def take_ends(self, grid: tuple[int, int] | None) -> None:
+    def take_ends(self, grid: tuple[int, int] | None, is_given: bool) -> None:
         """Everything but the blocks."""
         model = self.model
-        self._take_table(grid)
+        self._take_table(grid, is_given)
         for name, counterpart in (("norm", "fc_norm"), ("fc_norm", "norm")):
             for kind in ("weight", "bias"):
                 mine, other = f"{name}.{kind}", f"{counterpart}.{kind}"
@@ -170,7 +180,7 @@ class _Plan:
             if name.startswith(("color_embed.", "blocks_token_only.")):
                 self.keep(name, "no ViT has this")
 
-    def _take_table(self, grid: tuple[int, int] | None) -> None:
+    def _take_table(self, grid: tuple[int, int] | None, is_given: bool) -> None:
         """The position table: rows for the class, distillation and register tokens, then one for each place."""
         model = self.model
         for name in self.parameters:
@@ -182,12 +192,14 @@ class _Plan:
         key, table = self.state["pos_embed"]
         if table.ndim != 3 or table.shape[0] != 1 or table.shape[2] != model.embed_dim:
             raise ValueError(f"{key} must have shape (1, rows, {model.embed_dim}), got {tuple(table.shape)}")
-        has_registers = model.reg_token is not None and "reg_token" in self.state
+        has_registers = self.takes_registers
         if model.num_positions is None and not has_registers:
             self.leave_out("pos_embed", f"the model has position={model.position!r}")
             return
         counts = [self.state[name][1].shape[1] if name in self.state else 0 for name in PREFIX]
-        prefix, places, source = split_table(key, table, counts, grid)
+        prefix, places, source = split_table(key, table, counts, grid, decides=is_given)
+        if model.num_positions is None and grid is not None and grid[0] * grid[1] != places.shape[1]:
+            raise ValueError(f"grid must have as many places as {key}, {places.shape[1]}, got {grid}")
         if prefix[2] is not None and has_registers:
             register_key, registers = self.state.pop("reg_token")
             self.put("reg_token", registers + prefix[2], register_key, f"with its rows of {key} added")
@@ -295,15 +307,15 @@ class _Plan:
             raise ValueError(f"state_dict must hold every weight that ViTs have; it lacks {_listed(missing)}")
 
 
-def _check_grid(grid: tuple[int, int] | None, model: SViT) -> tuple[int, int] | None:
-    """The grid of the model's table; None if it has none, or one of no known shape."""
+def _check_grid(grid: tuple[int, int] | None, model: SViT, takes_registers: bool) -> tuple[int, int] | None:
+    """The grid of the model's table; if it has none, what was given for the table that its registers come from."""
     if grid is not None:
         if not isinstance(grid, tuple) or len(grid) != 2:
             raise TypeError(f"grid must be (rows, columns) or None, got {describe(grid)}")
         rows, columns = (check_int("grid", count, minimum=1) for count in grid)
-        if model.num_positions is None:
+        if model.num_positions is None and not takes_registers:
             raise ValueError(f"grid must be None for a model with position={model.position!r}, got {grid}")
-        if rows * columns != model.num_positions:
+        if model.num_positions is not None and rows * columns != model.num_positions:
             raise ValueError(f"grid must have as many places as the model, {model.num_positions}, got {grid}")
         return rows, columns
     if model.num_positions is None:

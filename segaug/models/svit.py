@@ -91,6 +91,7 @@ class SViT(nn.Module):
         drop_rate: Probability in [0, 1) of the dropout before the head.
         packed: Run the blocks on the tokens of a batch side by side, without padding. The result is the same. On CUDA in
             half precision attention takes torch's kernel for rows of several lengths; elsewhere attention alone is padded.
+            A compiled or exported model does without packing: how many tokens there are would break its graph.
 
     Raises:
         TypeError: If an argument is of the wrong type.
@@ -141,7 +142,8 @@ class SViT(nn.Module):
         self.in_chans = check_int("in_chans", in_chans, minimum=1)
         self.embed_dim = check_int("embed_dim", embed_dim, minimum=1)
         check_int("depth", depth, minimum=1)
-        if self.embed_dim % check_int("num_heads", num_heads, minimum=1):
+        self.num_heads = check_int("num_heads", num_heads, minimum=1)
+        if self.embed_dim % self.num_heads:
             raise ValueError(f"embed_dim must be a multiple of num_heads, got {embed_dim} and {num_heads}")
         mlp_ratio = _check_number("mlp_ratio", mlp_ratio)
         if not (mlp_ratio < math.inf and int(embed_dim * mlp_ratio) >= 1):
@@ -198,6 +200,20 @@ class SViT(nn.Module):
         self.head = nn.Linear(embed_dim, num_classes)
         self.head_dist = nn.Linear(embed_dim, num_classes) if distillation else None
         self._init_weights()
+
+    def extra_repr(self) -> str:
+        """Show in the printed model what its layers and their shapes do not tell."""
+        names = (
+            "patch_size",
+            "in_chans",
+            "alpha_channel",
+            "pool",
+            "position",
+            "num_positions",
+            "num_registers",
+            "packed",
+        )
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
     def _init_weights(self) -> None:
         """Initialise as timm does; the projection of patches and the position network keep torch's defaults."""
@@ -275,7 +291,7 @@ class SViT(nn.Module):
 
     def _features(self, inputs: _Inputs) -> Tensor:
         x, mask = self._embed(inputs), self._key_mask(inputs.padding)
-        if self.packed and mask is not None and x.ndim == 3:
+        if self.packed and mask is not None and x.ndim == 3 and not torch.compiler.is_compiling():
             packing = Packing.of(mask[:, 0, 0])
             x = packing.pack(x)
             for block in self.blocks:
@@ -435,6 +451,8 @@ class SViT(nn.Module):
             x = x + self.position_embed(positions.masked_fill(padding, 0.0))
         else:
             x = x + self._look_up(inputs.labels, inputs.padding, self.num_positions)
+        # Under autocast the projection gives half precision. What the blocks add to has that of the weights, as in timm.
+        x = x.to(dtype)
         return torch.cat([*self._prefix(x), x], dim=-2) if self.num_prefix_tokens else x
 
     def _prefix(self, x: Tensor) -> list[Tensor]:

@@ -12,7 +12,7 @@ from torch import nn
 from segaug._files import write_atomically
 from segaug._optional import require
 
-__all__ = ["Checkpoint", "load_checkpoint", "load_model", "load_optimizer", "save_checkpoint"]
+__all__ = ["Checkpoint", "check_model", "load_checkpoint", "load_model", "load_optimizer", "save_checkpoint"]
 
 _FORMAT = 2
 _MODEL, _RAW, _OPTIMIZER = "model/", "raw/", "optimizer/"
@@ -28,6 +28,7 @@ class Checkpoint:
         optimizer: For each parameter's name, the tensors that the optimizer keeps for it; empty if none were saved.
         meta: What was saved beside them.
         raw: The weights that training goes on with, where ``model`` is a mean of weights; empty if it is not.
+        has_optimizer: Whether an optimizer was saved; before its first step it has no tensors.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Checkpoint:
     optimizer: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
     raw: dict[str, torch.Tensor] = field(default_factory=dict)
+    has_optimizer: bool = False
 
 
 def save_checkpoint(
@@ -81,7 +83,9 @@ def save_checkpoint(
     # Copies: safetensors refuses tensors that share memory.
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     header = json.dumps({"format": _FORMAT, **(meta or {})})
-    write_atomically(Path(path), safetensors.save(plain, metadata={"segaug": header}))
+    metadata = {"segaug": header, "has_optimizer": json.dumps(optimizer is not None)}
+    # On the disk before the old one is gone: a checkpoint is for days on which the power fails, too.
+    write_atomically(Path(path), safetensors.save(plain, metadata=metadata), durable=True)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -106,6 +110,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         tensors = safetensors.load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         meta = json.loads(header["__metadata__"]["segaug"])
+        has_optimizer = header["__metadata__"].get("has_optimizer") == "true"
         version = meta.pop("format")
     # safetensors has an exception of its own, and a file of anything else fails in any of these ways.
     except Exception as error:
@@ -126,7 +131,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         else:
             parameter, _, key = name.removeprefix(_OPTIMIZER).rpartition("/")
             optimizer.setdefault(parameter, {})[key] = tensor
-    return Checkpoint(path, model, optimizer, meta, raw)
+    return Checkpoint(path, model, optimizer, meta, raw, has_optimizer or bool(optimizer))
 
 
 def load_model(model: nn.Module, checkpoint: Checkpoint, *, raw: bool = False) -> None:
@@ -140,6 +145,12 @@ def load_model(model: nn.Module, checkpoint: Checkpoint, *, raw: bool = False) -
     Raises:
         ValueError: If the checkpoint is of another model. The message names the first parameters that differ.
     """
+    check_model(model, checkpoint, raw=raw)
+    model.load_state_dict((raw and checkpoint.raw) or checkpoint.model)
+
+
+def check_model(model: nn.Module, checkpoint: Checkpoint, *, raw: bool = False) -> None:
+    """Raise the ValueError of :func:`load_model` if a checkpoint is of another model, and change nothing."""
     here, there = model.state_dict(), (raw and checkpoint.raw) or checkpoint.model
     differences = [
         f"{name} is {_shape(there.get(name))} there and {_shape(here.get(name))} here"
@@ -149,7 +160,6 @@ def load_model(model: nn.Module, checkpoint: Checkpoint, *, raw: bool = False) -
     if differences:
         more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
         raise ValueError(f"{checkpoint.path} is of another model: {'; '.join(differences[:3])}{more}")
-    model.load_state_dict(there)
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, checkpoint: Checkpoint) -> None:
@@ -161,9 +171,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, checkpoin
         checkpoint: The checkpoint.
 
     Raises:
-        ValueError: If the checkpoint holds no state of an optimizer.
+        ValueError: If the checkpoint was saved without an optimizer.
     """
-    if not checkpoint.optimizer:
+    if not checkpoint.has_optimizer:
         raise ValueError(f"{checkpoint.path} holds no state of an optimizer, only a model")
     names = _names(model)
     state, number = {}, 0

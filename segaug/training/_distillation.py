@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional as TF
 
@@ -122,6 +122,7 @@ def teacher_logits(
     Raises:
         TypeError: If ``teacher`` is no module, or gives no float tensor.
         ValueError: If it gives another shape, or an argument is out of range.
+        BadImageError: If an image cannot be read. The message names the file.
 
     Example:
         >>> from segaug.data import SceneImages, Scenes
@@ -138,6 +139,7 @@ def teacher_logits(
         _Pictures(images, transform),
         batch_size,
         num_workers=workers,
+        collate_fn=_together,
         # The loader draws a seed for its workers; not from the caller's generator.
         generator=torch.Generator().manual_seed(0),
     )
@@ -147,6 +149,8 @@ def teacher_logits(
     rows = []
     with torch.inference_mode():
         for pictures in loader:
+            if isinstance(pictures, Exception):
+                raise pictures
             logits = teacher(pictures.to(device))
             if not isinstance(logits, torch.Tensor) or not logits.is_floating_point():
                 raise TypeError(f"teacher must give a float tensor (B, classes), got {describe(logits)}")
@@ -157,7 +161,12 @@ def teacher_logits(
     return torch.cat(rows).clone()
 
 
-class _Pictures(Dataset[torch.Tensor]):
+def _together(items: list[torch.Tensor | Exception]) -> Any:
+    errors = [item for item in items if isinstance(item, Exception)]
+    return errors[0] if errors else default_collate(items)
+
+
+class _Pictures(Dataset[torch.Tensor | Exception]):
     def __init__(self, images: TokenSet | Images, transform: Callable[[torch.Tensor], torch.Tensor] | None) -> None:
         if isinstance(images, TokenSet):
             self._images, self._indices = images.source.images, images.indices
@@ -168,7 +177,14 @@ class _Pictures(Dataset[torch.Tensor]):
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index: int) -> torch.Tensor:
+    def __getitem__(self, index: int) -> torch.Tensor | Exception:
+        try:
+            return self._picture(index)
+        except (OSError, TypeError, ValueError) as error:
+            # Returned, not raised: from a worker it would arrive with the worker's traceback in its message.
+            return error
+
+    def _picture(self, index: int) -> torch.Tensor:
         image, _ = self._images[self._indices[index]]
         pixels = image.image if isinstance(image, SegmentedImage) else image
         pixels = TF.to_dtype(tv_tensors.Image(pixels), torch.float32, scale=True).as_subclass(torch.Tensor)

@@ -6,21 +6,26 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from segaug.training._loss import check_logits
 from segaug.training._metrics import Meter
 
 __all__ = ["evaluate"]
 
 
-def evaluate(model: nn.Module, loader: Any, *, device: torch.device | str = "cpu") -> Meter:
+def evaluate(model: nn.Module, loader: Any, *, device: torch.device | str = "cpu", classes: int | None = None) -> Meter:
     """Measure a model's loss (without label smoothing) and accuracy.
 
     Args:
         model: Maps a batch of :class:`~segaug.SegmentTokens` to logits; it is left in eval mode.
         loader: Gives batches of tokens and targets.
         device: Where the model is.
+        classes: How many logits the model must give; None takes what it gives.
 
     Returns:
         The sums.
+
+    Raises:
+        ValueError: If the model gives another number of logits than ``classes``.
 
     Example:
         >>> from segaug import Grid, Segment, Tokenize, collate
@@ -35,6 +40,8 @@ def evaluate(model: nn.Module, loader: Any, *, device: torch.device | str = "cpu
     with torch.inference_mode():
         for tokens, targets in loader:
             logits = model(tokens.to(device, non_blocking=True))
+            if classes is not None:
+                check_logits(logits, classes)
             targets = targets.to(device, non_blocking=True)
             meter.add(F.cross_entropy(logits, targets), logits, targets)
     return meter

@@ -12,6 +12,7 @@ from segaug.training._distillation import Distillation
 from segaug.training._loggers import Logger
 from segaug.training._processes import check_device, open_accelerator
 from segaug.training._recipe import Recipe
+from segaug.training._resume import plain_settings
 from segaug.training._run_folder import RunFolder
 from segaug.training._step import memory_advice
 from segaug.training._training import Training
@@ -97,8 +98,8 @@ def fit(
         checkpoint_steps: Steps between two checkpoints within an epoch; None saves after each epoch alone.
         memory_limit: Bytes that decoded images may take for a recipe with ``image``; above, they are read each time.
         loggers: Where the epochs' lines go besides ``metrics.jsonl``, as a :class:`CsvLogger`; closed at the end.
-        settings: What else decides the run, as JSON can hold it. It is kept in the checkpoints, and a run that is resumed
-            must have the same.
+        settings: What else decides the run, as JSON can hold it; a tuple is a list there, a key a string. It is kept in the
+            checkpoints, and a run that is resumed must have the same.
         progress: Whether to show a bar on stderr.
 
     Returns:
@@ -106,28 +107,34 @@ def fit(
         training, without evaluation), ``mean_tokens`` (per training image) and ``run``.
 
     Raises:
-        TypeError: If an argument is of the wrong type.
-        ValueError: If an argument is out of range, or the resumed run has other settings, other data or is of another
-            model. The message names what differs.
-        FloatingPointError: If the loss or its gradient is no longer finite. The weights are as before that step.
+        TypeError: If an argument is of the wrong type, or JSON cannot hold ``settings``.
+        ValueError: If an argument is out of range, a class has no image in ``train`` or in ``val``, the model gives another
+            number of logits, or the resumed run has other settings, other data, another recipe or is of another model (of
+            recipe and model what their ``repr`` tells). The message names what differs.
+        FloatingPointError: If the loss or its gradient is no longer finite, or with ``"fp16"`` the gradient of 20 steps in
+            a row; the weights are as before that step. If the loss on ``val`` is not; the last checkpoint is kept.
         MemoryError: If there is not enough memory. The message says what to lower.
     """
-    check_int("epochs", epochs, minimum=1)
-    check_int("batch_size", batch_size, minimum=1)
-    check_int("seed", seed, minimum=0)
+    settings = plain_settings(settings)
+    epochs = check_int("epochs", epochs, minimum=1)
+    batch_size = check_int("batch_size", batch_size, minimum=1)
+    seed = check_int("seed", seed, minimum=0)
     check_int("workers", workers, minimum=0)
-    check_int("evaluate_every", evaluate_every, minimum=1)
+    evaluate_every = check_int("evaluate_every", evaluate_every, minimum=1)
     check_int("memory_limit", memory_limit, minimum=0)
-    if check_int("accumulate", accumulate, minimum=1) > batch_size:
+    if (accumulate := check_int("accumulate", accumulate, minimum=1)) > batch_size:
         raise ValueError(f"accumulate must be at most batch_size ({batch_size}), got {accumulate}")
     for name, number in (("draw_groups", draw_groups), ("checkpoint_steps", checkpoint_steps)):
         if number is not None:
             check_int(name, number, minimum=1)
-    check_probability("warmup", warmup)
-    check_probability("label_smoothing", label_smoothing)
-    if ema_decay is not None and check_probability("ema_decay", ema_decay) == 1.0:
+    lr = check_number("lr", lr, minimum=0.0)
+    weight_decay = check_number("weight_decay", weight_decay, minimum=0.0)
+    layer_decay = check_probability("layer_decay", layer_decay)
+    warmup = check_probability("warmup", warmup)
+    label_smoothing = check_probability("label_smoothing", label_smoothing)
+    if ema_decay is not None and (ema_decay := check_probability("ema_decay", ema_decay)) == 1.0:
         raise ValueError(f"ema_decay must be below 1, got {ema_decay}")
-    if check_number("clip_norm", clip_norm, minimum=0.0) == 0.0:
+    if (clip_norm := check_number("clip_norm", clip_norm, minimum=0.0)) == 0.0:
         raise ValueError(f"clip_norm must be above 0, got {clip_norm}")
     recipe = Recipe() if recipe is None else recipe
     if distillation is not None:
@@ -141,47 +148,63 @@ def fit(
             )
     if val.classes != train.classes:
         raise ValueError(f"val must have the classes of train, {train.classes}, got {val.classes}")
+    _check_classes("train", train)
+    _check_classes("val", val)
     device = check_device(device, precision)
     with open_accelerator(device, precision) as accelerator:
-        draw_groups = accelerator.num_processes if draw_groups is None else draw_groups
+        draw_groups = accelerator.num_processes if draw_groups is None else int(draw_groups)
         if draw_groups % accelerator.num_processes:
             raise ValueError(
                 f"draw_groups must be a multiple of the number of processes ({accelerator.num_processes}), "
                 f"got {draw_groups}"
             )
-        training = Training(
-            accelerator,
-            model,
-            train,
-            val,
-            run,
-            recipe=recipe,
-            distillation=distillation,
-            options={
-                "epochs": epochs,
-                "batch_size": batch_size,
-                "lr": lr,
-                "weight_decay": weight_decay,
-                "layer_decay": layer_decay,
-                "warmup": warmup,
-                "label_smoothing": label_smoothing,
-                "clip_norm": clip_norm,
-                "ema_decay": ema_decay,
-                "seed": seed,
-                "precision": precision,
-                "accumulate": accumulate,
-                "draw_groups": draw_groups,
-                "evaluate_every": evaluate_every,
-            },
-            settings=settings or {},
-            workers=workers,
-            checkpoint_steps=checkpoint_steps,
-            memory_limit=memory_limit,
-            loggers=loggers if accelerator.is_main_process else (),
-            progress=progress and accelerator.is_main_process,
-        )
-        try:
-            with memory_advice("lower batch_size or max_segments, or raise accumulate, which is slower but the same"):
+        advice = "lower batch_size or max_segments, or raise accumulate, which is slower but the same"
+        with memory_advice(advice):
+            training = Training(
+                accelerator,
+                model,
+                train,
+                val,
+                run,
+                recipe=recipe,
+                distillation=distillation,
+                options={
+                    "epochs": epochs,
+                    "batch_size": batch_size,
+                    "lr": lr,
+                    "weight_decay": weight_decay,
+                    "layer_decay": layer_decay,
+                    "warmup": warmup,
+                    "label_smoothing": label_smoothing,
+                    "clip_norm": clip_norm,
+                    "ema_decay": ema_decay,
+                    "seed": seed,
+                    "precision": precision,
+                    "accumulate": accumulate,
+                    "draw_groups": draw_groups,
+                    "evaluate_every": evaluate_every,
+                },
+                settings=settings,
+                workers=workers,
+                checkpoint_steps=checkpoint_steps,
+                memory_limit=memory_limit,
+                loggers=loggers if accelerator.is_main_process else (),
+                progress=progress and accelerator.is_main_process,
+            )
+            try:
                 return training.run()
-        finally:
-            training.close()
+            finally:
+                training.close()
+
+
+def _check_classes(name: str, tokens: TokenSet) -> None:
+    """Raise a ValueError if a class has no image: it could not be learnt, or not be measured."""
+    there = set(tokens.targets)
+    missing = [title for number, title in enumerate(tokens.classes) if number not in there]
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        skipped = f"; {len(tokens.skipped)} images were skipped, as they cannot be read" if tokens.skipped else ""
+        raise ValueError(
+            f"{name} must have images of each of its {len(tokens.classes)} classes, got none of "
+            f"{', '.join(map(repr, missing[:5]))}{more}{skipped}"
+        )

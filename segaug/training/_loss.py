@@ -1,11 +1,25 @@
 """The loss of a part of a batch."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
+from segaug._checks import describe
 from segaug.training._distillation import Distillation
 
-__all__ = ["training_loss"]
+__all__ = ["check_logits", "training_loss"]
+
+
+def check_logits(output: Any, classes: int) -> None:
+    """Raise a ValueError unless a model's output, or each of a pair, has a logit for each class: (B, classes)."""
+    for logits in output if isinstance(output, tuple) else (output,):
+        if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
+            raise ValueError(f"model must give logits (B, {classes}), got {describe(logits)}")
+        if logits.shape[-1] != classes:
+            raise ValueError(
+                f"model must give a logit for each of the {classes} classes of the data, got {logits.shape[-1]} logits"
+            )
 
 
 def training_loss(

@@ -31,7 +31,8 @@ class Meter:
         self.tokens = 0
         self.skipped = 0
         self._loss = torch.zeros(())
-        self._correct = torch.zeros(())
+        # No float32: it counts to 2**24 and no further.
+        self._correct = torch.zeros((), dtype=torch.int64)
         self._steps, self._norm_sum, self._norm_max = 0, 0.0, 0.0
         self._start = time.perf_counter()
 
@@ -58,14 +59,14 @@ class Meter:
             values = [float(self._loss), float(self._correct), float(self.images), float(self.tokens)]
             sums = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
             loss, correct, images, tokens = accelerator.reduce(sums, reduction="sum").tolist()
-            self._loss, self._correct = torch.tensor(loss, dtype=torch.float64), torch.tensor(correct)
+            self._loss, self._correct = torch.tensor(loss, dtype=torch.float64), torch.tensor(int(correct))
             self.images, self.tokens = int(images), int(tokens)
 
     def state(self) -> dict[str, Any]:
         """Everything that was counted, as JSON can hold it."""
         return {
             "loss": float(self._loss),
-            "correct": float(self._correct),
+            "correct": int(self._correct),
             "images": self.images,
             "tokens": self.tokens,
             "skipped": self.skipped,
@@ -79,7 +80,7 @@ class Meter:
         """Go on from :meth:`state`; sums over the processes are kept by the main one."""
         if is_main:
             self._loss = torch.tensor(state["loss"], dtype=torch.float64)
-            self._correct = torch.tensor(state["correct"])
+            self._correct = torch.tensor(int(state["correct"]))
             self.images, self.tokens = state["images"], state["tokens"]
         self.skipped, self._steps = state["skipped"], state["steps"]
         self._norm_sum, self._norm_max = state["norm_sum"], state["norm_max"]

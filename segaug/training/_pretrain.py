@@ -13,11 +13,13 @@ from segaug._progress import progress_bar
 from segaug.data import BatchedTokens, BatchOrder, TokenSet, seeded_stream
 from segaug.models import MaskedSViT
 from segaug.training._checkpoint import load_model, load_optimizer, save_checkpoint
+from segaug.training._encoder import encoder_options
 from segaug.training._loaders import BatchLoader
 from segaug.training._optim import learning_rate, make_optimizer
 from segaug.training._pretrain_plot import draw_reconstructions
 from segaug.training._processes import check_device, open_accelerator
 from segaug.training._recipe import Recipe
+from segaug.training._resume import compare, plain_settings, recipe_structure, structure
 from segaug.training._run_folder import RunFolder
 from segaug.training._step import Forward, memory_advice
 
@@ -71,7 +73,8 @@ def pretrain(
         workers: Processes that make and augment batches; 0 does it in this one.
         device: Where the model runs.
         precision: ``"no"``, or mixed precision in ``"bf16"``.
-        settings: What else decides the run, as JSON can hold it. A run that is resumed must have the same.
+        settings: What else decides the run, as JSON can hold it; a tuple is a list there, a key a string. A run that is
+            resumed must have the same.
         progress: Whether to show a bar on stderr.
 
     Returns:
@@ -79,20 +82,23 @@ def pretrain(
         ``encoder``, the path of ``encoder.safetensors``.
 
     Raises:
-        TypeError: If an argument is of the wrong type.
-        ValueError: If an argument is out of range, or the resumed run has other settings, other data or is of another
-            model. The message names what differs.
+        TypeError: If an argument is of the wrong type, or JSON cannot hold ``settings``.
+        ValueError: If an argument is out of range, or the resumed run has other settings, other data, another recipe or is
+            of another model (of recipe and model what their ``repr`` tells). The message names what differs.
         FloatingPointError: If the loss or its gradient is no longer finite. The weights are as before that step.
         MemoryError: If there is not enough memory. The message says what to lower.
     """
     if not isinstance(model, MaskedSViT):
         raise TypeError(f"model must be a MaskedSViT, got {type(model).__name__}")
-    check_int("epochs", epochs, minimum=1)
-    check_int("batch_size", batch_size, minimum=1)
-    check_int("seed", seed, minimum=0)
+    settings = plain_settings(settings)
+    epochs = check_int("epochs", epochs, minimum=1)
+    batch_size = check_int("batch_size", batch_size, minimum=1)
+    seed = check_int("seed", seed, minimum=0)
     check_int("workers", workers, minimum=0)
-    check_probability("warmup", warmup)
-    if check_number("clip_norm", clip_norm, minimum=0.0) == 0.0:
+    lr = check_number("lr", lr, minimum=0.0)
+    weight_decay = check_number("weight_decay", weight_decay, minimum=0.0)
+    warmup = check_probability("warmup", warmup)
+    if (clip_norm := check_number("clip_norm", clip_norm, minimum=0.0)) == 0.0:
         raise ValueError(f"clip_norm must be above 0, got {clip_norm}")
     recipe = Recipe() if recipe is None else recipe
     if recipe.batch is not None:
@@ -122,9 +128,7 @@ def pretrain(
             parameter.requires_grad_(False)
         try:
             with memory_advice("lower batch_size or max_segments"):
-                return _Pretraining(
-                    accelerator, model, train, run, recipe, options, settings or {}, workers, progress
-                ).run()
+                return _Pretraining(accelerator, model, train, run, recipe, options, settings, workers, progress).run()
         finally:
             for parameter in frozen:
                 parameter.requires_grad_(True)
@@ -147,12 +151,20 @@ class _Pretraining:
     ) -> None:
         self._accelerator, self._model, self._train, self._run = accelerator, model, train, run
         self._options, self._progress = options, progress and accelerator.is_main_process
-        self._settings = {**settings, **options, "images": len(train), "fingerprint": train.fingerprint}
+        whole = {
+            **settings,
+            **options,
+            "model_structure": structure(model),
+            "recipe_structure": recipe_structure(recipe),
+            "images": len(train),
+            "fingerprint": train.fingerprint,
+        }
+        self._settings = plain_settings(whole)
         seed, processes = options["seed"], accelerator.num_processes
         model.to(accelerator.device)
         self._optimizer = make_optimizer(model, lr=options["lr"], weight_decay=options["weight_decay"])
         if run.resumed is not None:
-            _compare(run, self._settings)
+            compare(run, self._settings, model, may_change=("epochs",))
             load_model(model, run.resumed)
             load_optimizer(self._optimizer, model, run.resumed)
         self._history = run.history
@@ -253,7 +265,7 @@ class _Pretraining:
     def _save(self) -> None:
         run, model = self._run, self._model
         meta = {"settings": self._settings, "history": self._history}
-        encoder = {**meta, "pretrained": model.pretrained}
+        encoder = {**meta, "encoder": encoder_options(model.encoder), "pretrained": model.pretrained}
         save_checkpoint(run.folder / "encoder.safetensors", model.encoder, meta=encoder)
         run.write_metrics(self._history)
         model.eval()
@@ -263,18 +275,3 @@ class _Pretraining:
         run.write("reconstructions.png", draw_reconstructions(tokens.to("cpu"), predicted.to("cpu"), hidden.cpu()))
         # Last: a run killed before it does the epoch again, and writes the same.
         save_checkpoint(run.last, model, self._optimizer, meta=meta)
-
-
-def _compare(run: RunFolder, settings: Mapping[str, Any]) -> None:
-    there = run.settings
-    differing = [
-        "the data changed" if name == "fingerprint" else f"{name} was {there.get(name)!r} and is {settings.get(name)!r}"
-        for name in sorted({*there, *settings} - {"epochs"})
-        if there.get(name) != settings.get(name)
-    ]
-    if differing:
-        raise ValueError(f"the run in {run.folder} cannot be resumed with other settings: {'; '.join(differing)}")
-    if len(run.history) > settings["epochs"]:
-        raise ValueError(
-            f"epochs must be at least {len(run.history)}, which the run in {run.folder} has done, got {settings['epochs']}"
-        )

@@ -1,6 +1,7 @@
 """One step of a training: augment on the device, forward, backward, guard, update."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -11,12 +12,20 @@ from torch import nn
 from segaug.data import Batch, seeded_stream
 from segaug.structures import SegmentTokens
 from segaug.training._distillation import Distillation
-from segaug.training._loss import training_loss
+from segaug.training._loss import check_logits, training_loss
 from segaug.training._metrics import Meter
 from segaug.training._parts import split_by_length
 from segaug.training._recipe import Recipe
 
 __all__ = ["Forward", "Stepper", "memory_advice"]
+
+# A stream of its own beside those of `BatchedTokens` (0 and 1) and of pretraining (2).
+_IN_STEP = 3
+# The scale of fp16 starts at 2**16 and is halved whenever a step is skipped; below 1 it cannot be what overflows.
+_MOST_SKIPPED = 20
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
+# What a system without memory does to a worker; the second is too little shared memory.
+_KILLED_WORKER = re.compile(r"DataLoader worker .* is killed by signal: (Killed|Bus error)")
 
 
 class Forward(nn.Module):
@@ -43,6 +52,7 @@ class Stepper:
         clip_norm: Longest gradient.
         accumulate: In how many parts the batch is worked through at least.
         most_parts: In how many parts a group is cut to save padding, at most.
+        classes: How many logits the model must give.
         seed: Decides all draws.
         distillation: How a teacher counts, if there is one.
     """
@@ -58,6 +68,7 @@ class Stepper:
         clip_norm: float,
         accumulate: int,
         most_parts: int,
+        classes: int,
         seed: int,
         distillation: Distillation | None = None,
     ) -> None:
@@ -69,8 +80,10 @@ class Stepper:
         self._clip_norm = clip_norm
         self._accumulate = accumulate
         self._most_parts = most_parts
+        self._classes = classes
         self._seed = seed
         self._distillation = distillation
+        self._skipped = 0
 
     def __call__(
         self, groups: Sequence[tuple[Batch, SegmentTokens, torch.Tensor]], meter: Meter, *, where: str, advice: str
@@ -87,7 +100,9 @@ class Stepper:
             Whether the weights were changed; not if the scaler of fp16 found its scale too high.
 
         Raises:
-            FloatingPointError: If the loss or its gradient is not finite; the weights are as before.
+            FloatingPointError: If the loss or its gradient is not finite, with fp16's scaler the gradient of many steps in
+                a row; the weights are as before.
+            ValueError: If the model gives another number of logits.
         """
         self._optimizer.zero_grad(set_to_none=True)
         # Reading it waits for a GPU, so it is read once for all parts.
@@ -104,6 +119,12 @@ class Stepper:
         self._optimizer.step()
         skipped = bool(self._optimizer.step_was_skipped)
         meter.add_step(norm, skipped=skipped)
+        self._skipped = self._skipped + 1 if skipped else 0
+        if self._skipped == _MOST_SKIPPED:
+            raise FloatingPointError(
+                f"the gradient was not finite in {_MOST_SKIPPED} steps in a row, up to {where}, though fp16's scale was "
+                f"lowered each time: use precision 'bf16' or 'no', or {advice}"
+            )
         return not skipped
 
     def _backward(
@@ -115,7 +136,7 @@ class Stepper:
         meter.tokens += int((tokens.labels >= 0).sum())
         tokens, targets = tokens.to(device, non_blocking=True), targets.to(device, non_blocking=True)
         total = torch.zeros((), device=device)
-        with seeded_stream(self._seed, batch.epoch, batch.step, batch.group):
+        with seeded_stream(self._seed, _IN_STEP, batch.epoch, batch.step, batch.group):
             if self._recipe.tokens is not None:
                 tokens = self._recipe.tokens(tokens)
             if self._recipe.batch is not None:
@@ -136,8 +157,10 @@ class Stepper:
                 # Processes exchange gradients in the last backward pass of a step alone.
                 exchanges = is_last and number == len(parts) - 1
                 with nullcontext() if exchanges else accelerator.no_sync(self._model):
+                    output = self._model(part)
+                    check_logits(output, self._classes)
                     loss, logits = training_loss(
-                        self._model(part),
+                        output,
                         answers,
                         label_smoothing=self._label_smoothing,
                         distillation=self._distillation,
@@ -153,11 +176,19 @@ class Stepper:
 
 @contextmanager
 def memory_advice(advice: str) -> Iterator[None]:
-    """Turn torch's several ways to be out of memory into a MemoryError that says what to lower."""
+    """Turn torch's several ways to be out of memory into a MemoryError that says what to lower.
+
+    A worker of a loader that was killed is one of them.
+    """
     try:
         yield
     except RuntimeError as error:
-        text = str(error)
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text or "not enough memory" in text:
-            raise MemoryError(f"there is not enough memory: {advice} ({text.splitlines()[0]})") from error
+        first = (str(error).splitlines() or [""])[0]
+        # The loader's own error only says that a worker is gone; what killed it is in the cause.
+        if any(_KILLED_WORKER.search(str(one)) for one in (error, error.__cause__)):
+            raise MemoryError(
+                f"a worker was killed, as happens where there is not enough memory: lower workers, or {advice} ({first})"
+            ) from error
+        if isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY):
+            raise MemoryError(f"there is not enough memory: {advice} ({first})") from error
         raise

@@ -1,6 +1,7 @@
 """A training in one process: its parts, epochs, evaluations and checkpoints."""
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from segaug._progress import progress_bar
 from segaug.data import Batch, BatchedTokens, BatchOrder, TokenSet
 from segaug.training._checkpoint import load_model, load_optimizer, save_checkpoint
 from segaug.training._distillation import Distillation
+from segaug.training._encoder import encoder_options
 from segaug.training._evaluate import evaluate
 from segaug.training._lines import say, shown, summary
 from segaug.training._loaders import BatchLoader
@@ -20,6 +22,7 @@ from segaug.training._metrics import Meter
 from segaug.training._optim import learning_rate, make_optimizer
 from segaug.training._plots import draw_curves, draw_tokens
 from segaug.training._recipe import Recipe
+from segaug.training._resume import compare, plain_settings, recipe_structure, structure
 from segaug.training._run_folder import RunFolder
 from segaug.training._step import Forward, Stepper
 from segaug.training._usage import Usage
@@ -55,14 +58,17 @@ class Training:
         self._options = options
         self._checkpoint_steps, self._loggers, self._progress = checkpoint_steps, loggers, progress
         self._device: torch.device = accelerator.device
-        self._settings = {
+        whole = {
             **settings,
             **options,
+            "model_structure": structure(model),
+            "recipe_structure": recipe_structure(recipe),
             "distillation": None if distillation is None else distillation.settings,
             "classes": train.classes,
             "images": [len(train), len(val)],
             "fingerprints": [train.fingerprint, val.fingerprint],
         }
+        self._settings = plain_settings(whole)
         number, numbers = accelerator.process_index, accelerator.num_processes
         seed, batch_size = options["seed"], options["batch_size"]
         try:
@@ -78,7 +84,7 @@ class Training:
         ema_decay = options["ema_decay"]
         self._history: list[dict[str, Any]] = []
         if run.resumed is not None:
-            _compare(run, self._settings)
+            compare(run, self._settings, model, may_change=_MAY_CHANGE)
             load_model(model, run.resumed, raw=True)
             load_optimizer(self._optimizer, model, run.resumed)
             self._history = run.history
@@ -124,6 +130,7 @@ class Training:
             accumulate=options["accumulate"],
             # A GPU is quicker with padding than with more and smaller products.
             most_parts=1 if on_gpu else 4,
+            classes=len(train.classes),
             seed=seed,
             distillation=distillation,
         )
@@ -146,12 +153,12 @@ class Training:
             line = self._epoch(epoch, partial)
             partial = None
             if (epoch + 1) % self._options["evaluate_every"] == 0 or epoch + 1 == epochs:
-                line |= self._evaluate()
+                line |= self._evaluate(epoch + 1)
             self._history.append(line)
             self._finish_epoch()
         if "val_accuracy" not in self._history[-1]:
             # A run that was to go on, and now ends with an epoch that was not evaluated.
-            self._history[-1] |= self._evaluate()
+            self._history[-1] |= self._evaluate(len(self._history))
             self._finish_epoch()
         return summary(self._history, self._train, self._run)
 
@@ -211,9 +218,15 @@ class Training:
             line["skipped_steps"] = meter.skipped
         return line
 
-    def _evaluate(self) -> dict[str, Any]:
-        measured = evaluate(self._evaluated, _pairs(self._val_loader), device=self._device)
+    def _evaluate(self, epoch: int) -> dict[str, Any]:
+        classes = len(self._train.classes)
+        measured = evaluate(self._evaluated, _pairs(self._val_loader), device=self._device, classes=classes)
         measured.reduce(self._accelerator)
+        if not math.isfinite(measured.loss):
+            raise FloatingPointError(
+                f"the loss on val is {measured.loss} after epoch {epoch}: lower lr (it is {self._options['lr']}); "
+                "the last checkpoint is kept"
+            )
         return {
             "val_loss": measured.loss,
             "val_accuracy": measured.accuracy,
@@ -222,6 +235,7 @@ class Training:
 
     def _meta(self) -> dict[str, Any]:
         meta: dict[str, Any] = {"settings": self._settings, "history": self._history}
+        meta["encoder"] = encoder_options(self._model)
         if self._mean is not None:
             meta["mean_steps"] = self._mean.steps
         if self._accelerator.scaler is not None:
@@ -273,22 +287,6 @@ class Training:
 
 def _pairs(loader: BatchLoader) -> Any:
     return ((tokens, targets) for _, tokens, targets in loader)
-
-
-def _compare(run: RunFolder, settings: Mapping[str, Any]) -> None:
-    there = run.settings
-    differing = [
-        f"{name} was {there.get(name)!r} and is {settings.get(name)!r}"
-        for name in sorted({*there, *settings} - {*_MAY_CHANGE, "fingerprints"})
-        if there.get(name) != settings.get(name)
-    ]
-    changed = zip(("train", "val"), there.get("fingerprints", ["", ""]), settings["fingerprints"], strict=True)
-    differing += [f"the data of {name} changed" for name, was, now in changed if was != now]
-    if differing:
-        raise ValueError(f"the run in {run.folder} cannot be resumed with other settings: {'; '.join(differing)}")
-    done, epochs = len(run.resumed.meta["history"]) if run.resumed else 0, settings["epochs"]
-    if done > epochs:
-        raise ValueError(f"epochs must be at least {done}, which the run in {run.folder} has done, got {epochs}")
 
 
 def _picture(run: RunFolder, train: TokenSet, batch: Batch, recipe: Recipe, seed: int) -> None:

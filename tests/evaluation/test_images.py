@@ -2,9 +2,11 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from torchvision.datasets import FakeData
 
-from segaug.data import BadImageError
+from segaug.data import BadImageError, DatasetImages
 from segaug.evaluation import load_run, open_images, predict
+from segaug.evaluation._images import _chosen
 
 
 def test_own_and_other_folders(run_folder, photos):
@@ -46,6 +48,38 @@ def test_scenes_by_the_runs_numbers(run_folder):
     sample, target = images[0]
     assert (target, tuple(sample.image.shape)) == (images.targets[0], (3, 64, 64))
     assert images.key(0) == theirs.key(0)
+
+
+@pytest.mark.parametrize(
+    "data", ["scenes:orientation", "torchvision:FakeData,size=90,image_size=(3,8,8),num_classes=3"]
+)
+def test_seed_decides_which_images_a_limit_keeps(run_folder, data):
+    classes = ["left", "right", "up", "down"] if data.startswith("scenes") else ["0", "1", "2"]
+    run = replace(load_run(run_folder), size=64, classes=classes)
+
+    def keys(limit, seed):
+        images = open_images(run, data, limit_per_class=limit, seed=seed)
+        assert {images.targets.count(target) for target in set(images.targets)} == {limit}
+        return {str(images.key(i)) for i in range(len(images))}
+
+    assert keys(2, 0) == keys(2, 0) != keys(2, 1)
+    assert keys(2, 1) < keys(3, 1)
+
+
+def test_classes_of_one_name(run_folder, photos):
+    data = "torchvision:FakeData,size=90,image_size=(3,8,8),num_classes=3"
+    twins = ["1", "0", "1"]
+    images = DatasetImages(FakeData(30, (3, 8, 8), num_classes=3), twins, size=24)
+    assert _chosen(images, data, twins, None, 0).targets == images.targets
+    with pytest.raises(
+        ValueError, match=r"the classes of data must have different names to be found in .*, got '1' twice"
+    ):
+        _chosen(images, "data", ["0", "1", "2"], None, 0)
+    run = replace(load_run(run_folder), classes=["0", "1", "2", "1"])
+    with pytest.raises(ValueError, match=r"the run's classes must have different names .*, got '1' twice"):
+        open_images(run, data)
+    with pytest.raises(ValueError, match=r"the run's classes must have different names .*, got 'red' twice"):
+        open_images(replace(run, classes=["blue", "red", "green", "red"]), photos)
 
 
 def test_true_segments_need_images_that_bring_them(run_folder):

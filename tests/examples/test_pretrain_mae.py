@@ -4,6 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import PIL.Image
 import pytest
 
 from segaug.models import svit_micro
@@ -45,7 +46,7 @@ def test_scenes_then_resume_then_load(example, tmp_path):
     assert (result["epochs"], result["encoder"]) == (1, "run/encoder.safetensors")
     assert lines[-2] == (
         "fine-tune with: examples/train_svit.py --weights run/encoder.safetensors --data scenes:majority "
-        "--model svit_micro --size 64 --max-segments 196"
+        "--model svit_micro --size 64 --max-segments 196 --aspect stretch --edges soft"
     )
     left = load_encoder(svit_micro(7), tmp_path / "run" / "encoder.safetensors")
     assert left == ["fc_norm.weight", "fc_norm.bias", "head.weight", "head.bias"]
@@ -56,6 +57,18 @@ def test_scenes_then_resume_then_load(example, tmp_path):
     code, _, error = example("--resume", "run", "--lr", "0.5")
     assert code == 2
     assert "lr was 0.001 and is 0.5" in error
+
+
+def test_photos_that_nobody_has_sorted(example, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i in range(4):
+        PIL.Image.new("RGB", (40, 30), (60 * i, 90, 200 - 50 * i)).save(tmp_path / "photos" / f"{i}.png")
+    small = ("--size", "32", "--batch-size", "4", "--epochs", "1", "--segmenter", "grid:rows=3,cols=3", "--out", "run")
+    code, lines, error = example("--data", "photos", *small, "--model-options", "position=mlp,num_registers=2")
+    assert code == 0, error
+    assert lines[-2].endswith("--model-options position=mlp,num_registers=2")
+    code, _, error = example("--resume", "run", "--epochs", "2", "--data", "elsewhere")
+    assert code == 2
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import runpy
 import shutil
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
+import safetensors.torch
+import timm
 import torch
 
 from segaug.training import load_checkpoint
@@ -25,7 +28,7 @@ def example(tmp_path, monkeypatch, capsys):
 
     def run(*arguments):
         # The smallest of everything; what a test gives comes later and wins.
-        small = () if "--resume" in arguments else ("--epochs", "1", "--batch-size", "8", "--scenes", "12")
+        small = () if "--resume" in arguments else ("--epochs", "1", "--batch-size", "8", "--scenes", "40")
         few = ("--workers", "0", "--device", "cpu")
         monkeypatch.setattr(sys, "argv", [str(EXAMPLE), *small, *few, *map(str, arguments)])
         code = 0
@@ -45,7 +48,7 @@ def few_scenes(monkeypatch):
     import segaug.data
 
     def open_data(*args, num_scenes, **options):
-        return segaug.data._sources.open_data(*args, num_scenes=(num_scenes[0], 8), **options)
+        return segaug.data._sources.open_data(*args, num_scenes=(num_scenes[0], 40), **options)
 
     monkeypatch.setattr("segaug.data.open_data", open_data)
 
@@ -112,9 +115,9 @@ def test_a_resumed_run_keeps_its_arguments_and_equals_a_whole_one(example, photo
     # A run that was killed after its first epoch: what it left is what the whole one had left then.
     stop = pytest.MonkeyPatch()
     with stop.context() as patch:
-        from segaug.training import _loop
+        from segaug.training import _training
 
-        evaluate, calls = _loop.evaluate, []
+        evaluate, calls = _training.evaluate, []
 
         def stopped(*args, **options):
             if calls:
@@ -122,10 +125,10 @@ def test_a_resumed_run_keeps_its_arguments_and_equals_a_whole_one(example, photo
             calls.append(1)
             return evaluate(*args, **options)
 
-        patch.setattr(_loop, "evaluate", stopped)
+        patch.setattr(_training, "evaluate", stopped)
         code, _, said = example(*arguments, "--epochs", 2, "--out", "stopped")
     assert code == 130
-    assert "--resume RUN goes on after the last finished epoch" in said
+    assert "--resume RUN goes on from the last checkpoint" in said
     code, lines, _ = example("--resume", "stopped")
     assert code == 0
     resumed = json.loads(lines[-1])
@@ -168,7 +171,7 @@ def test_bad_images_stop_or_are_skipped(example, photos):
         (("--segmenter", "cubes"), "segmenter must be one of"),
         (("--segmenter", "grid:rows=0"), "rows must be at least 1, got 0"),
         (("--data", "photos", "--segmenter", "true"), "--segmenter true is for scenes"),
-        (("--max-segments", "0"), "max_segments must be at least 1, got 0"),
+        (("--max-segments", "0"), "--max-segments must be at least 1, got 0"),
         (("--epochs", "0"), "epochs must be at least 1, got 0"),
         (("--size", "-3"), "size must be at least 64, got -3"),
         (("--cache", "file"), "folder must be a folder, there is a file at file"),
@@ -195,3 +198,47 @@ def assert_one_line(outcome, message):
     assert len(lines) == 1
     assert message in lines[0]
     assert "Traceback" not in said
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_mixing_options_and_logs_that_go_on(example, tmp_path):
+    small = ("--size", 64, "--mix", 0.5, "--model-options", "pool=cls,num_registers=2", "--evaluate-every", 2)
+    code, _, error = example(*small, "--log", "csv", "--out", "run")
+    assert code == 0, error
+    code, _, error = example("--resume", "run", "--epochs", 2)
+    assert code == 0, error
+    assert (tmp_path / "run" / "log.csv").read_text().count("\n") == 3
+    settings = load_checkpoint(tmp_path / "run" / "last.safetensors").meta["settings"]
+    assert (settings["program"], settings["mix"]) == ("train_svit", 0.5)
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_starts_from_the_weights_of_a_vit(example, tmp_path):
+    vit = timm.create_model("vit_tiny_patch16_224", img_size=64, depth=4, embed_dim=128, num_heads=4, num_classes=7)
+    safetensors.torch.save_file(vit.state_dict(), tmp_path / "vit.safetensors")
+    code, lines, error = example("--size", 64, "--vit-weights", "vit.safetensors")
+    assert code == 0, error
+    assert any(line.startswith("left out: head.weight, head.bias (7 classes") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model-options", "pol=cls"), "a model has the options patch_size, .* got 'pol'"),
+        (("--model-options", "pool"), "options must be OPTION=VALUE with commas between, got 'pool'"),
+        (("--weights", "a", "--vit-weights", "b"), "--weights and --vit-weights exclude each other, got both"),
+        (("--model-options", "pool=max"), "pool must be one of"),
+    ],
+)
+def test_wrong_model_options_are_said_before_anything_is_segmented(example, arguments, message):
+    code, lines, error = example(*arguments)
+    assert code == 2
+    assert re.search(message, error)
+    assert not any(line.startswith("train:") for line in lines)
+
+
+def test_several_processes_need_a_folder(example, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, _, error = example()
+    assert code == 2
+    assert "--out must be given with several processes, there are 2" in error

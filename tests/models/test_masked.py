@@ -218,10 +218,13 @@ def test_perfect_prediction_restores_the_tokens():
 
 def test_bfloat16_autocast():
     model, tokens = make_model(), collate([make_tokens(9), make_tokens(5)])
-    hidden = model.draw_hidden(tokens)
+    hidden, seen = model.draw_hidden(tokens), []
+    for block in (*model.encoder.blocks, *model.decoder_blocks):
+        block.register_forward_hook(lambda _, args, output: seen.append(output.dtype))
     with torch.autocast("cpu", torch.bfloat16):
         loss, prediction, _ = model(tokens, hidden)
     loss.backward()
+    assert set(seen) == {torch.float32}
     assert loss.dtype == prediction.dtype == torch.float32
     assert_close(loss, model(tokens, hidden)[0], rtol=0.05, atol=0.05)
 

@@ -146,6 +146,37 @@ def test_every_option_runs_in_bfloat16_and_under_autocast(options):
     assert_close(half.float(), exact, atol=0.4, rtol=0.1)
 
 
+@pytest.mark.parametrize("pool", ["cls", "mean", "class_attention"])
+@pytest.mark.parametrize(
+    ("weights", "autocast", "stream"),
+    [
+        (torch.float32, True, torch.float32),
+        (torch.bfloat16, False, torch.bfloat16),
+        (torch.bfloat16, True, torch.bfloat16),
+    ],
+)
+def test_what_the_blocks_add_to_has_the_precision_of_the_weights(pool, weights, autocast, stream):
+    model, seen = make_model(pool=pool).to(weights), []
+    for block in (*model.blocks, *model.blocks_token_only):
+        block.register_forward_hook(lambda _, args, output: seen.extend([args[0].dtype, output.dtype]))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        model(collate([make_tokens(3), make_tokens(5)]))
+    assert set(seen) == {stream}
+
+
+def test_printed_models_differ_where_shapes_do_not():
+    options = [{}, {"num_heads": 2}, {"packed": True}, {"pool": "class_attention"}, {"drop_path_rate": 0.1}]
+    # The same widths: sines and cosines of 3, or 6 bins.
+    options += [{"num_frequencies": 3}, {"position": "histogram", "num_bins": 6}]
+    options += [{"in_chans": 4}, {"alpha_channel": True}]
+    printed = [repr(make_model(**some)) for some in options]
+    assert len(set(printed)) == len(printed)
+    assert "num_heads=2" in printed[1]
+    class_attention = [repr(make_model(pool="class_attention", num_heads=heads).blocks_token_only) for heads in (2, 4)]
+    assert class_attention[0] != class_attention[1]
+    assert repr(make_model(seed=1)) == printed[0]
+
+
 def test_color_embed_takes_the_mean_of_the_segments_own_pixels():
     model = make_model(color_embed=True)
     tokens = make_tokens(1, background=False, dtype=torch.float32)

@@ -281,6 +281,29 @@ def test_a_table_that_could_be_two(make_model):
         load_vit_weights(make_model(position="table", num_registers=4), state)
 
 
+@pytest.mark.parametrize("position", ["table", "fourier"])
+@pytest.mark.parametrize(("no_embed", "side"), [(False, 4), (True, 5)])
+def test_a_grid_decides_what_a_table_is(make_model, position, no_embed, side):
+    # 25 rows: a 4x4 grid with rows for 9 other tokens, or a 5x5 grid without.
+    vit = make_timm(img_size=4 * side, reg_tokens=8, no_embed_class=no_embed)
+    assert vit.pos_embed.shape[1] == 25
+    places = {"num_positions": side**2} if position == "table" else {}
+    model = make_model(position=position, num_registers=8, **places)
+    with pytest.raises(ValueError, match="which fits both"):
+        load_vit_weights(model, vit.state_dict())
+    found = load_vit_weights(model, vit.state_dict(), grid=(side, side))
+    check_accounting(found, model, vit.state_dict())
+    assert_close(model.reg_token, vit.reg_token + (0 if no_embed else vit.pos_embed[:, 1:9]), atol=0, rtol=0)
+    if position == "table":
+        check_same_logits(vit, model, torch.rand(1, 3, 4 * side, 4 * side))
+
+
+def test_a_grid_that_is_not_the_tables(make_model):
+    state = make_timm(reg_tokens=3).state_dict()
+    with pytest.raises(ValueError, match=r"grid must have as many places as pos_embed, 16, got \(3, 3\)"):
+        load_vit_weights(make_model(num_registers=3), state, grid=(3, 3))
+
+
 @pytest.mark.parametrize(
     ("options", "grid", "message"),
     [

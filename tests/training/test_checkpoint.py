@@ -1,9 +1,11 @@
 import json
+import os
 
 import pytest
 import torch
 from torch import nn
 
+from segaug._files import write_atomically
 from segaug.training import RunFolder, load_checkpoint, load_model, load_optimizer, make_optimizer, save_checkpoint
 
 
@@ -72,6 +74,38 @@ def test_the_old_file_stays_if_writing_fails(tmp_path, monkeypatch):
             save_checkpoint(path, nn.Linear(2, 1), meta={"epoch": 2})
     assert load_checkpoint(path).meta == {"epoch": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_new_file_is_on_the_disk_before_the_old_one_is_gone(tmp_path, monkeypatch):
+    path, done = tmp_path / "a.safetensors", []
+    replace, sync = type(path).replace, os.fsync
+
+    def replacing(self, target):
+        done.append("rename")
+        return replace(self, target)
+
+    def syncing(number):
+        sync(number)
+        done.append(os.fstat(number).st_size)
+
+    monkeypatch.setattr("os.fsync", syncing)
+    monkeypatch.setattr("pathlib.Path.replace", replacing)
+    save_checkpoint(path, nn.Linear(2, 1))
+    assert done == [path.stat().st_size, "rename"]
+    # What can be made again does not wait for the disk.
+    write_atomically(tmp_path / "b", b"text")
+    assert done[2:] == ["rename"]
+
+
+def test_an_optimizer_without_a_step_is_one(tmp_path):
+    model = nn.Linear(2, 1)
+    save_checkpoint(tmp_path / "a.safetensors", model, make_optimizer(model))
+    checkpoint = load_checkpoint(tmp_path / "a.safetensors")
+    assert checkpoint.has_optimizer
+    assert checkpoint.optimizer == {}
+    optimizer = trained(model)
+    load_optimizer(optimizer, model, checkpoint)
+    assert not optimizer.state
 
 
 def test_there_is_no_code_in_it(tmp_path):

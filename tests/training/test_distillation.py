@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from segaug.data import SceneImages, Scenes
+from segaug.data import BadImageError, SceneImages, Scenes
 from segaug.training import Distillation, teacher_logits
 from segaug.training._loss import training_loss
 
@@ -91,3 +91,17 @@ def test_bad_teachers():
 def test_bad_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
         Distillation(*arguments)
+
+
+class Broken(SceneImages):
+    def __getitem__(self, index):
+        if index == 1:
+            raise BadImageError("cannot read b.png as an image: it is empty")
+        return super().__getitem__(index)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_cannot_be_read_is_named(workers):
+    with pytest.raises(BadImageError, match=r"^cannot read b\.png as an image: it is empty$"):
+        teacher_logits(MeanColour(), Broken(Scenes("count", 3, size=64)), workers=workers)

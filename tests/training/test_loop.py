@@ -12,7 +12,8 @@ from torchvision.transforms import v2
 
 from segaug import BackgroundSwap, Grid, SegmentMix, Tokenize
 from segaug._files import write_atomically
-from segaug.data import ImageFolder, SceneImages, Scenes, TokenDataset, load_tokens
+from segaug.data import ImageFolder, SceneImages, Scenes, TokenDataset, TokenSet, load_tokens, seeded_stream
+from segaug.models import SViT
 from segaug.training import (
     CsvLogger,
     Distillation,
@@ -256,6 +257,76 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path,
     with pytest.raises(FloatingPointError, match=r"the loss is nan in epoch 1, step 1: lower lr \(it is 0\.01\)"):
         train(tmp_path, model, token_sets)
     assert not (tmp_path / "last.safetensors").exists()
+
+
+def test_a_validation_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path, make_model, token_sets):
+    model, evaluations = make_model(), []
+
+    def hook(module, inputs, logits):
+        if module.training:
+            return logits
+        evaluations.append(1)
+        return logits * (float("nan") if len(evaluations) == 2 else 1.0)
+
+    model.head.register_forward_hook(hook)
+    with pytest.raises(FloatingPointError, match=r"the loss on val is nan after epoch 2: lower lr \(it is 0\.01\)"):
+        train(tmp_path, model, token_sets, epochs=3)
+    assert [line["epoch"] for line in metrics(tmp_path)] == [1]
+    assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
+    assert len(load_checkpoint(tmp_path / "last.safetensors").meta["history"]) == 1
+
+
+def test_a_model_of_another_number_of_logits_is_refused(tmp_path, token_sets):
+    for logits in (3, 9):
+        model = SViT(logits, patch_size=8, embed_dim=16, depth=1, num_heads=2)
+        with pytest.raises(ValueError, match=f"logit for each of the 4 classes of the data, got {logits} logits"):
+            train(tmp_path, model, token_sets)
+        with pytest.raises(ValueError, match=f"logit for each of the 4 classes of the data, got {logits} logits"):
+            evaluate(model, [(token_sets[1][0][0][None], torch.tensor([1]))], classes=4)
+    model.head = torch.nn.Flatten(0)
+    with pytest.raises(ValueError, match=r"model must give logits \(B, 4\), got Tensor of shape \(\d+,\)"):
+        train(tmp_path, model, token_sets)
+
+
+def test_a_class_without_images_is_refused_by_name(tmp_path, make_model, make_photos, token_sets):
+    held, val = token_sets
+    without = [index for index, target in enumerate(held.targets) if target not in (1, 3)]
+    fewer = TokenSet(held.source, without, [held.lengths[index] for index in without], None)
+    for sets, name in (((fewer, val), "train"), ((held, fewer), "val")):
+        with pytest.raises(
+            ValueError, match=rf"^{name} must have images of each of its 4 .* none of 'square', 'star'$"
+        ):
+            train(tmp_path / "run", make_model(), sets)
+    for path in (make_photos / "c").iterdir():
+        path.write_bytes(b"no image")
+    photos = load_tokens(TokenDataset(ImageFolder(make_photos, size=32), Grid(2, 2), Tokenize(size=8)), skip_bad=True)
+    with pytest.raises(
+        ValueError, match=r"train must have images .* none of 'c'; 2 images were skipped, as they cannot"
+    ):
+        train(tmp_path / "run", make_model(), (photos, photos))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loading_leaves_the_callers_random_state_alone(token_sets, workers):
+    before = torch.get_rng_state()
+    load_tokens(token_sets[1].source, workers=workers)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_no_two_draws_share_a_stream(tmp_path, make_model, token_sets, monkeypatch):
+    seen = []
+    for module in ("training._step", "data._batched_tokens"):
+
+        def counted(*parts, module=module):
+            seen.append((parts, module))
+            return seeded_stream(*parts)
+
+        monkeypatch.setattr(f"segaug.{module}.seeded_stream", counted)
+    recipe = Recipe(image=lambda image: image)
+    fit(make_model(), *token_sets, RunFolder(tmp_path), recipe=recipe, **{**OPTIONS, "epochs": 3})
+    steps, others = ({parts for parts, module in seen if module.startswith(name)} for name in ("training", "data"))
+    assert len(steps) == 9
+    assert steps.isdisjoint(others)
 
 
 def test_the_bar_shows_loss_accuracy_and_speed(tmp_path, make_model, token_sets, capfd, monkeypatch):

@@ -42,3 +42,11 @@ def test_it_goes_on_from_what_it_counted():
         assert getattr(went_on, name) == getattr(whole, name), name
     assert (whole.grad_norm, whole.largest_grad_norm, whole.skipped) == (3.0, 4.0, 1)
     assert went_on.seconds >= meter.state()["seconds"] * 0.5
+
+
+def test_it_counts_beyond_what_a_float32_can():
+    meter = Meter()
+    meter.load({**meter.state(), "correct": 2**24, "images": 2**24})
+    meter.add(torch.tensor(1.0), torch.tensor([[0.0, 1.0]]), torch.tensor([1]))
+    assert meter.state()["correct"] == 2**24 + 1
+    assert meter.accuracy == 1.0

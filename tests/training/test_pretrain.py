@@ -7,16 +7,14 @@ import torch
 
 from segaug import RandomMirror
 from segaug.data import seeded_stream
-from segaug.models import MaskedSViT, SViT
+from segaug.models import MaskedSViT
 from segaug.training import (
     Recipe,
     RunFolder,
     draw_reconstructions,
     load_checkpoint,
-    load_encoder,
     make_recipe,
     pretrain,
-    save_checkpoint,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -189,54 +187,6 @@ def test_resuming_checks_what_it_resumes(tmp_path, make_model, token_sets):
         run(tmp_path, make_masked(make_model), token_sets[1], resume=True, settings={"size": 64})
     with pytest.raises(ValueError, match="is of another model: encoder"):
         run(tmp_path, make_masked(make_model, depth=1), token_sets[0], resume=True, settings={"size": 64})
-
-
-class TestLoadEncoder:
-    def test_loads_what_was_pretrained_and_says_what_it_left(self, tmp_path, make_model, token_sets):
-        model = make_masked(make_model, pool="mean")
-        path = run(tmp_path, model, token_sets[0], epochs=1)["encoder"]
-        for options, left in (
-            ({"pool": "mean"}, {"fc_norm.weight", "fc_norm.bias"}),
-            ({"pool": "cls"}, {"cls_token", "norm.weight", "norm.bias"}),
-        ):
-            fresh = SViT(7, patch_size=8, embed_dim=16, depth=2, num_heads=2, **options)
-            before = {name: tensor.clone() for name, tensor in fresh.state_dict().items()}
-            assert set(load_encoder(fresh, path)) == left | {"head.weight", "head.bias"}
-            for name, tensor in fresh.state_dict().items():
-                stays = name in left or name.startswith("head.")
-                assert torch.equal(tensor, before[name] if stays else model.encoder.state_dict()[name])
-
-    def test_takes_a_trained_classifier(self, tmp_path, make_model):
-        trained = make_model()
-        save_checkpoint(tmp_path / "best.safetensors", trained)
-        fresh = SViT(9, patch_size=8, embed_dim=16, depth=2, num_heads=2)
-        assert load_encoder(fresh, tmp_path / "best.safetensors") == ["head.weight", "head.bias"]
-        assert torch.equal(fresh.norm.weight, trained.norm.weight)
-
-    @pytest.mark.parametrize(
-        ("options", "message"),
-        [
-            ({"depth": 3}, "is of another encoder: blocks.2.norm1.weight is missing there and 16 here; .* and 9 more"),
-            ({"depth": 1}, "blocks.1.attn.proj.bias is 16 there and missing here; .* and 9 more"),
-            ({"embed_dim": 8}, "cls_token is 1x1x16 there and 1x1x8 here"),
-            ({"pool": "mean"}, "cls_token is 1x1x16 there and missing here"),
-            ({"position": "mlp"}, "position_embed.mlp.fc1.weight is 16x65 there and 16x5 here"),
-        ],
-    )
-    def test_refuses_another_encoder_and_changes_nothing(self, tmp_path, make_model, options, message):
-        save_checkpoint(tmp_path / "a.safetensors", make_model())
-        other = make_model(**options)
-        before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
-        with pytest.raises(ValueError, match=message):
-            load_encoder(other, tmp_path / "a.safetensors")
-        assert_same_weights(before, other.state_dict())
-
-    def test_file_that_is_none(self, tmp_path, make_model):
-        with pytest.raises(FileNotFoundError, match="there is no checkpoint at"):
-            load_encoder(make_model(), tmp_path / "encoder.safetensors")
-        (tmp_path / "encoder.safetensors").write_bytes(b"no weights")
-        with pytest.raises(ValueError, match="is damaged, or no checkpoint"):
-            load_encoder(make_model(), tmp_path / "encoder.safetensors")
 
 
 def test_picture_shows_what_is_hidden(token_sets):

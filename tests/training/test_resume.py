@@ -1,0 +1,111 @@
+import re
+
+import pytest
+import torch
+from torch import nn
+from torchvision.transforms import v2
+
+from segaug import PositionJitter, RandomMirror
+from segaug.models import MaskedSViT
+from segaug.training import Recipe, RunFolder, fit, load_checkpoint, make_recipe, pretrain
+from segaug.training._resume import plain_settings, recipe_structure, structure
+
+JITTER = Recipe(tokens=PositionJitter(0.02, 0.2))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    for name in ("_training.draw_curves", "_training.draw_tokens", "_pretrain.draw_reconstructions"):
+        monkeypatch.setattr(f"segaug.training.{name}", lambda *args, **options: b"picture")
+
+
+@pytest.fixture(params=["fit", "pretrain"])
+def go(request, tmp_path, make_model, token_sets):
+    """``go(epochs, recipe=..., settings=..., **model's)``: start the run, or resume it if it is there."""
+
+    def run(epochs, *, recipe=None, settings=None, **options):
+        model = make_model(**options)
+        there = RunFolder(tmp_path / "run", resume=(tmp_path / "run" / "last.safetensors").exists())
+        shared = {"epochs": epochs, "batch_size": 10, "recipe": recipe, "settings": settings, "progress": False}
+        if request.param == "fit":
+            return model, fit(model, *token_sets, there, **shared)
+        masked = MaskedSViT(model, decoder_dim=16, decoder_depth=1)
+        return masked, pretrain(masked, token_sets[0], there, **shared)
+
+    return run
+
+
+def test_settings_are_compared_as_they_come_back(go):
+    settings = {"size": (3, 4), "by": {1: 2}, "none": None}
+    go(1, settings=settings)
+    assert go(2, settings=settings)[1]["epochs"] == 2
+    with pytest.raises(ValueError, match=r"size was \[3, 4\] and is \[4, 3\]"):
+        go(2, settings={**settings, "size": (4, 3)})
+
+
+@pytest.mark.parametrize("value", [re.compile("x"), float("nan"), {1, 2}, torch.zeros(2)])
+def test_settings_that_cannot_be_saved_are_refused_at_once(go, tmp_path, value):
+    with pytest.raises(TypeError, match="settings must be what JSON can hold, got "):
+        go(1, settings={"value": value})
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(TypeError, match=r"settings must be a mapping or None, got \[1\]"):
+        go(1, settings=[1])
+
+
+def test_another_model_of_the_same_shapes_is_refused(go, tmp_path):
+    go(1)
+    before = (tmp_path / "run" / "last.safetensors").read_bytes()
+    for options in ({"num_heads": 4}, {"drop_path_rate": 0.5}, {"drop_rate": 0.1}):
+        with pytest.raises(ValueError, match=r"cannot be resumed with another model: the model's structure changed"):
+            go(2, **options)
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
+    # Of other shapes: which, says more.
+    with pytest.raises(ValueError, match=r"is of another model: .* is 1x1x16 there and 1x1x32 here"):
+        go(2, embed_dim=32)
+
+
+def test_another_recipe_is_refused(go):
+    go(1, recipe=JITTER)
+    for recipe, parts in (
+        (None, "tokens"),
+        (Recipe(tokens=PositionJitter(0.02, 0.3)), "tokens"),
+        (Recipe(tokens=JITTER.tokens, image=v2.RandomHorizontalFlip()), "image"),
+        (Recipe(tokens=RandomMirror(), image=v2.RandomHorizontalFlip()), "image, tokens"),
+    ):
+        with pytest.raises(ValueError, match=rf"cannot be resumed with other settings: the recipe changed \({parts}\)"):
+            go(2, recipe=recipe)
+    assert go(2, recipe=Recipe(tokens=PositionJitter(0.02, 0.2)))[1]["epochs"] == 2
+
+
+def test_recipes_of_functions_are_resumed(go, tmp_path):
+    def make():
+        return Recipe(image=lambda image: image, tokens=lambda tokens: tokens)
+
+    go(1, recipe=make())
+    assert go(2, recipe=make())[1]["epochs"] == 2
+    saved = load_checkpoint(tmp_path / "run" / "last.safetensors").meta["settings"]["recipe_structure"]
+    assert saved["image"].startswith("<function test_recipes_of_functions_are_resumed.<locals>.make.<locals>.<lambda")
+    assert saved["batch"] is None
+
+
+def test_structure_is_of_the_model_and_not_of_its_weights_or_place():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.function = object()
+
+        def extra_repr(self):
+            return repr(self.function)
+
+    assert structure(Odd()) == structure(Odd())
+    assert structure(nn.Linear(2, 3)) == structure(nn.Linear(2, 3))
+    assert len({structure(nn.Dropout(p)) for p in (0.1, 0.2, 0.3)}) == 3
+
+
+def test_descriptions_are_plain():
+    assert recipe_structure(make_recipe("none")) == {"image": None, "tokens": None, "batch": None}
+    tokens = recipe_structure(make_recipe("segment"))["tokens"]
+    assert "PositionJitter(box_std=0.02" in tokens
+    assert "\n" not in tokens
+    assert plain_settings(None) == {}
+    assert plain_settings({"a": (1, "b"), 2: {"c": 1.5}}) == {"a": [1, "b"], "2": {"c": 1.5}}
