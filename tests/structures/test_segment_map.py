@@ -120,7 +120,7 @@ class TestConstruction:
             ("labels.png", "'labels.png'"),
             (None, "None"),
         ],
-        ids=repr,
+        ids=lambda value: repr(value).partition(" at 0x")[0],  # the same in every process of pytest-xdist
     )
     def test_no_integers(self, data, came):
         with pytest.raises(TypeError, match=rf"data must hold integer labels.*got .*{came}"):
