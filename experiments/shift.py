@@ -24,7 +24,7 @@ from segaug.training import load_checkpoint, load_model
 SHIFT = RESULTS.parent / "shift.csv"
 CORRUPTIONS = ("gaussian_noise", "gaussian_blur", "contrast", "jpeg")
 SEVERITIES = (1, 3, 5)
-IMAGES_PER_CLASS = 50
+IMAGES_PER_CLASS = 30
 PHOTOS = {
     "ViT, none": vit(),
     "ViT, image-level": vit(IMAGE),
