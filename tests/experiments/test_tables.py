@@ -25,7 +25,9 @@ for name in sys.argv[1:]:
         assert Row.from_json(row.to_json()) == row
         make_recipe_by_name(row.augment, size=144, classes=6)
         Tokenize(**row.tokenize)
-        svit_micro(6, **row.model)
+        # The worker fills in how many places a table has.
+        places = {"num_positions": 42} if row.model.get("position") == "table" else {}
+        svit_micro(6, **row.model, **places)
         if row.segmenter != "true":
             parse_segmenter(row.segmenter)
 """
