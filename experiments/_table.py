@@ -113,7 +113,7 @@ def summary(row: Row, seeds: Sequence[int], results: Mapping[tuple[str, int], Re
 def table_lines(rows: Mapping[str, Row], seeds: Sequence[int]) -> Iterator[str]:
     """The table in Markdown, rows without a result left out."""
     results = read_results()
-    yield "| row | accuracy | seeds | tokens | epochs | CPU minutes | images per CPU second | training accuracy |"
+    yield "| row | accuracy | seeds | tokens | epochs | CPU min | images/s | train |"
     yield "|---|---|---|---|---|---|---|---|"
     for name, row in rows.items():
         line = summary(row, seeds, results)
