@@ -13,8 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, get_peft_model
-
 from segaug import Tokenize, models
 from segaug.data import TokenDataset, load_tokens, open_data, seeded_stream
 from segaug.training import RunFolder, fit, load_checkpoint, load_encoder, load_model, make_recipe, save_checkpoint
@@ -48,6 +46,10 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> dict[str, Any]:
     """Fine-tune, merge and save."""
     args = parse_arguments()
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as error:
+        raise ImportError(f"peft is not installed; it comes with: pip install 'segaug[lora]' ({error})") from error
     data = open_data(args.data, seed=args.seed, num_scenes=(args.scenes, 500))
     if not data.has_segments:
         raise ValueError(f"--data must be scenes, which bring their segments, got {args.data}")
@@ -90,6 +92,6 @@ def main() -> dict[str, Any]:
 if __name__ == "__main__":
     try:
         print(json.dumps(main()))
-    except (FloatingPointError, OSError, TypeError, ValueError) as error:
+    except (FloatingPointError, ImportError, MemoryError, OSError, TypeError, ValueError) as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         sys.exit(2)

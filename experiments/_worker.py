@@ -11,64 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _augmentations import make_recipe_by_name
-from _data import load_row_tokens
 from _rows import Row
-
-from segaug.data import seeded_stream
-from segaug.models import svit_micro
-from segaug.training import RunFolder, fit, load_encoder
+from _train_row import train_row
 
 
 def train(row: Row, seed: int, *, photos: Path | None, nlvr: Path | None, store: Path, runs: Path) -> dict[str, Any]:
     """Train, or go on with what was interrupted, and say how it went."""
-    train_set, val_set = load_row_tokens(
-        row.data,
-        row.segmenter,
-        limit=row.limit,
-        seed=seed,
-        tokenize=row.tokenize,
-        photos=photos,
-        nlvr=nlvr,
-        store=store,
-    )
-    options = dict(row.model)
-    if options.get("position") == "table":
-        options["num_positions"] = max(train_set.lengths)
-    with seeded_stream(seed):
-        model = svit_micro(len(train_set.classes), **options)
-    if row.weights is not None:
-        load_encoder(model, runs / "pretraining" / row.weights / "encoder.safetensors")
-    folder = runs / f"{row.key}-{seed}"
-    recipe = make_recipe_by_name(row.augment, size=train_set.source.images.size, classes=len(train_set.classes))
-    result = fit(
-        model,
-        train_set,
-        val_set,
-        RunFolder(folder, resume=(folder / "last.safetensors").exists()),
-        recipe=recipe,
-        epochs=row.epochs,
-        batch_size=row.batch_size,
-        lr=row.lr,
-        layer_decay=row.layer_decay,
-        seed=seed,
-        precision="bf16",
-        # Only the last epoch's accuracy is reported; picking the best of many would be a choice made on the test set.
-        evaluate_every=row.epochs,
-        settings={"row": row.to_json()},
-        progress=False,
-    )
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    done = train_row(row, seed, runs / f"{row.key}-{seed}", photos=photos, nlvr=nlvr, store=store, runs=runs)
     # Augmentation included; evaluation, and segmentation, which is stored, are not.
-    seconds = sum(line["cpu_seconds"] for line in lines)
+    seconds = sum(line["cpu_seconds"] for line in done.lines)
     return {
-        "accuracy": round(100 * result["val_accuracy"], 2),
-        "train_accuracy": round(100 * lines[-1]["train_accuracy"], 2),
-        "tokens": result["mean_tokens"],
-        "images": len(train_set),
+        # Of the last epoch; picking the best of many would be a choice made on the test set.
+        "accuracy": round(100 * done.lines[-1]["val_accuracy"], 2),
+        "train_accuracy": round(100 * done.lines[-1]["train_accuracy"], 2),
+        "tokens": round(done.images.mean_tokens, 1),
+        "images": len(done.images),
         "cpu_minutes": round(seconds / 60, 2),
-        "images_per_cpu_second": round(len(train_set) * row.epochs / seconds, 1),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "images_per_cpu_second": round(len(done.images) * row.epochs / seconds, 1),
+        "parameters": sum(parameter.numel() for parameter in done.model.parameters()),
     }
 
 

@@ -5,22 +5,18 @@ Results are in ``results/cost.csv``.
 """
 
 import argparse
-import json
 import shutil
 import time
 from collections.abc import Iterator
 
 import torch
-from _augmentations import make_recipe_by_name
 from _base import IMAGE, SEGMENT, svit, vit
-from _data import load_row_tokens
 from _lines import append_line, read_lines
 from _rows import Row
 from _table import RESULTS, options
+from _train_row import train_row
 
-from segaug.data import open_data, parse_segmenter, seeded_stream
-from segaug.models import svit_micro
-from segaug.training import RunFolder, fit
+from segaug.data import open_data, parse_segmenter
 
 COST = RESULTS.parent / "cost.csv"
 GOAL = 0.6
@@ -30,7 +26,7 @@ ROWS = {
     "S-ViT, none": svit(),
     "S-ViT, per-segment": svit(SEGMENT),
 }
-_SEGMENTED = 60
+_PER_CLASS = 10
 
 
 def main() -> None:
@@ -47,34 +43,10 @@ def main() -> None:
 
 def _measure(row: Row, args: argparse.Namespace) -> dict[str, object]:
     seconds_per_map = _segmentation(row, args)
-    train, val = load_row_tokens(
-        row.data,
-        row.segmenter,
-        limit=row.limit,
-        seed=0,
-        tokenize=row.tokenize,
-        photos=args.photos,
-        nlvr=None,
-        store=args.store,
-    )
-    with seeded_stream(0):
-        model = svit_micro(len(train.classes), **row.model)
     folder = args.runs / "cost" / row.key
     shutil.rmtree(folder, ignore_errors=True)
-    fit(
-        model,
-        train,
-        val,
-        RunFolder(folder),
-        recipe=make_recipe_by_name(row.augment, size=train.source.images.size, classes=len(train.classes)),
-        epochs=row.epochs,
-        batch_size=row.batch_size,
-        lr=row.lr,
-        precision="bf16",
-        evaluate_every=2,
-        progress=False,
-    )
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    done = train_row(row, 0, folder, photos=args.photos, nlvr=None, store=args.store, runs=args.runs, evaluate_every=2)
+    train, lines = done.images, done.lines
     reached = [line["epoch"] for line in lines if line.get("val_accuracy", 0.0) >= GOAL]
     speed = sum(line["images_per_second"] for line in lines) / len(lines)
     training = None if not reached else reached[0] * len(train) / speed
@@ -95,7 +67,8 @@ def _measure(row: Row, args: argparse.Namespace) -> dict[str, object]:
 def _segmentation(row: Row, args: argparse.Namespace) -> float:
     """Seconds per image."""
     segmenter = parse_segmenter(row.segmenter)
-    images = [open_data(args.photos, limit_per_class=_SEGMENTED // 6).train[i][0] for i in range(_SEGMENTED)]
+    photos = open_data(args.photos, limit_per_class=_PER_CLASS).train
+    images = [photos[i][0] for i in range(len(photos))]
     start = time.perf_counter()
     for image in images:
         segmenter(image)  # type: ignore[operator]

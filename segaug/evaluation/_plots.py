@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from segaug._checks import describe
+from segaug._figures import new_figure, to_png
 from segaug.evaluation._scores import CalibrationBin
-from segaug.training._plots import _figure, _png
 
 __all__ = ["draw_confusion", "draw_reliability"]
 
@@ -35,7 +35,7 @@ def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -
         raise ValueError(f"confusion must have one row and column for each of {number} classes, got {describe(counts)}")
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = min(14.0, 2.6 + 0.5 * number)
-    figure = _figure(side + 1.1, side)
+    figure = new_figure(side + 1.1, side)
     panel = figure.subplots()
     shown = panel.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     figure.colorbar(shown, ax=panel, label="share of the true class", fraction=0.045, pad=0.02)
@@ -50,7 +50,7 @@ def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -
             color = "white" if shares[row, column] > 0.5 else "0.15"
             panel.text(column, row, str(count), ha="center", va="center", color=color, fontsize=9)
     panel.set(xlabel="called", ylabel="true")
-    return _png(figure)
+    return to_png(figure)
 
 
 def draw_reliability(bins: Sequence[CalibrationBin], calibration_error: float) -> bytes:
@@ -70,7 +70,7 @@ def draw_reliability(bins: Sequence[CalibrationBin], calibration_error: float) -
     total = sum(one.images for one in bins)
     if not total:
         raise ValueError("bins must hold at least one image, got none")
-    figure = _figure(4.6, 5.6)
+    figure = new_figure(4.6, 5.6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     filled = [(one.low, one.high - one.low, one.accuracy, one.confidence) for one in bins if one.images]
     for low, width, accuracy, confidence in filled:
@@ -88,7 +88,7 @@ def draw_reliability(bins: Sequence[CalibrationBin], calibration_error: float) -
     for panel in (above, below):
         panel.grid(alpha=0.3)
         panel.set_axisbelow(True)
-    return _png(figure)
+    return to_png(figure)
 
 
 def shorten(name: str, longest: int = _LONGEST_NAME) -> str:

@@ -1,6 +1,5 @@
 """Pictures of a run. Drawn on figures of their own, so they need no display and change no state of pyplot."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from segaug._checks import check_int
+from segaug._figures import new_figure, to_png
 from segaug._optional import require
 from segaug.structures import SegmentTokens
 
@@ -31,7 +31,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
         ImportError: If matplotlib is not installed.
     """
     # Margins by hand: finding them takes as long as drawing, and this is drawn after each epoch.
-    figure = _figure(9, 3.6, layout=None)
+    figure = new_figure(9, 3.6, layout=None)
     figure.subplots_adjust(0.06, 0.14, 0.98, 0.92, wspace=0.15)
     for panel, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for split, label in (("train", "training"), ("val", "validation")):
@@ -44,7 +44,7 @@ def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
         panel.grid(alpha=0.3)
     figure.axes[1].set_ylim(0, 1)
     figure.axes[0].legend()
-    return _png(figure)
+    return to_png(figure)
 
 
 def draw_tokens(
@@ -73,7 +73,7 @@ def draw_tokens(
     check_int("columns", columns, minimum=1)
     images = min(images, len(before.labels))
     columns = max(1, min(columns, before.num_tokens))
-    figure = _figure(2.0 + 0.5 * columns, 1.35 * images)
+    figure = new_figure(2.0 + 0.5 * columns, 1.35 * images)
     grid = figure.subplots(images, 2, squeeze=False, width_ratios=(1, 0.42 * columns))
     for image, (boxes, tokens) in enumerate(grid):
         old, new = before[image], after[image]
@@ -90,7 +90,7 @@ def draw_tokens(
         tokens.tick_params(length=0)
         for spine in tokens.spines.values():
             spine.set_visible(False)
-    return _png(figure)
+    return to_png(figure)
 
 
 def _draw_boxes(panel: Any, tokens: SegmentTokens, labels: Sequence[int], color: str, style: str) -> None:
@@ -114,16 +114,3 @@ def _strip(tokens: SegmentTokens, labels: Sequence[int], columns: int) -> np.nda
             left = column * (size + 2) + 1
             strip[:, 1 : size + 1, left : left + size] = patch.clamp(0, 1)
     return (strip * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-
-
-def _figure(width: float, height: float, layout: str | None = "constrained") -> Any:
-    figure = require("matplotlib.figure", extra="train").Figure(figsize=(width, height), layout=layout)
-    # Sets itself as the figure's canvas.
-    require("matplotlib.backends.backend_agg", extra="train").FigureCanvasAgg(figure)
-    return figure
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
