@@ -179,6 +179,10 @@ def make_model(args: argparse.Namespace, num_classes: int) -> models.SViT:
         from safetensors.torch import load_file
 
         say(f"weights from {args.vit_weights}:\n{models.load_vit_weights(model, load_file(args.vit_weights))}")
+        say(
+            f"pixels are normalised with mean {model.pixel_mean} and standard deviation {model.pixel_std}; "
+            "for those of the weights: --model-options pixel_mean=...,pixel_std=..."
+        )
     return model
 
 

@@ -54,11 +54,12 @@ class Counts:
 
 
 def _counts(folder: Path, column: str) -> DataSplits:
-    train = Counts(folder, "train", column, [str(count) for count in range(21)])
-    # Counts that no picture to learn from has are no classes.
-    seen = [train.classes[target] for target in sorted(set(train.targets))]
-    splits = (Counts(folder, split, column, seen) for split in ("train", "val"))
-    return DataSplits(*splits, has_segments=False)
+    every = [str(count) for count in range(21)]
+    both = (Counts(folder, split, column, every) for split in ("train", "val"))
+    seen = [{images.classes[target] for target in images.targets} for images in both]
+    # Counts that no picture to learn from, or to validate on, has are no classes.
+    classes = [count for count in every if all(count in counts for counts in seen)]
+    return DataSplits(*(Counts(folder, split, column, classes) for split in ("train", "val")), has_segments=False)
 
 
 def load_row_tokens(

@@ -1,4 +1,4 @@
-"""From a segment's pixels, place and colour to a token.
+"""From a segment's pixels and place to a token.
 
 Legend of the dimensions:
     ...  leading shape: (B, N), (N,), or (T,) where tokens are packed
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from segaug.models._layers import Mlp
 
-__all__ = ["ConvStem", "PatchEmbed", "PositionEmbed", "mean_color"]
+__all__ = ["ConvStem", "PatchEmbed", "PositionEmbed"]
 
 _NUM_POSITIONS = 5  # left, top, right, bottom, area
 
@@ -78,12 +78,6 @@ class PositionEmbed(nn.Module):
     def extra_repr(self) -> str:
         """Show in the printed model what shapes do not tell."""
         return f"kind={self.kind!r}, num_features={self.num_features}"
-
-
-def mean_color(pixels: Tensor, alpha: Tensor) -> Tensor:
-    """The mean colour of a segment's own pixels: (..., C, P, P), premultiplied, and (..., P, P) to (..., C)."""
-    covered = alpha.sum((-2, -1))[..., None]
-    return pixels.sum((-2, -1)) / covered.clamp_min(1e-4)
 
 
 def _fourier(positions: Tensor, num_frequencies: int) -> Tensor:

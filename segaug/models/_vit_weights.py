@@ -59,7 +59,9 @@ def load_vit_weights(
     head for other classes, the position table of a model with another ``position``, the class token of ``pool="mean"``.
 
     Options of a ViT that leave no key (timm's pooling by ``"max"`` or ``"avgmax"`` or with ``pool_include_prefix``, its
-    ``quick_gelu``, another epsilon of the norms) cannot be noticed: the logits are then others.
+    ``quick_gelu``, another epsilon of the norms) cannot be noticed: the logits are then others. Nor does a state dict hold
+    the mean and standard deviation that the ViT's pixels were normalised with: build the model with them
+    (``pixel_mean``, ``pixel_std``).
 
     Args:
         model: The model, changed in place.

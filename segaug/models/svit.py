@@ -16,36 +16,24 @@ Legend of the dimensions:
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segaug._checks import check_choice, check_flag, check_int, check_number, describe
-from segaug.models._embeddings import ConvStem, PatchEmbed, PositionEmbed, mean_color
+from segaug.models._embeddings import ConvStem, PatchEmbed, PositionEmbed
 from segaug.models._layers import Block, ClassAttentionBlock, Mlp
 from segaug.models._packing import Packing
+from segaug.models._pixels import PixelChannels, mean_color, unit_floats
+from segaug.models._plain import Inputs, PlainSViT, open_tokens
 from segaug.structures import SegmentTokens
 
-__all__ = ["PlainSViT", "SViT"]
+__all__ = ["SViT"]
 
 POOLS = ("cls", "mean", "class_attention")
 POSITIONS = ("fourier", "histogram", "mlp", "table")
-
-
-class _Inputs(NamedTuple):
-    """The fields of SegmentTokens as plain tensors: torch.export cannot make torchvision's types."""
-
-    patches: Tensor
-    alpha: Tensor
-    boxes: Tensor
-    areas: Tensor
-    labels: Tensor
-
-    @property
-    def padding(self) -> Tensor:
-        return self.labels < 0
 
 
 class SViT(nn.Module):
@@ -74,9 +62,13 @@ class SViT(nn.Module):
             2003.08934), which join the five; ``"histogram"``, the same with each number (of the area its root) shared
             between the two nearest of a row of bins; ``"table"``, one learned embedding for each label.
         stem: ``"linear"``, or ``"conv"``: two small convolutions of stride 2, shared by all tokens, before the projection.
-        alpha_channel: Feed the patch's alpha as a further channel, the last.
-        color_embed: Add an embedding of the mean colour of the segment's own pixels, by a network of its own. It takes
-            black outside the segment for granted, which ``v2.Normalize`` does away with.
+        pixel_mean: Subtracted from a segment's own pixels in [0, 1], for all channels or one for each; outside the segment
+            pixels stay 0, as ``v2.Normalize`` on tokens would not leave them. So put no ``Normalize`` before the model, and
+            give pretrained weights' mean and standard deviation here. 0 and 1 take the patches as they are.
+        pixel_std: What the pixels are divided by after that, likewise.
+        alpha_channel: Feed the patch's alpha, less 1, as a further channel, the last. It is 0 where the segment is, so that
+            patches that are covered wholly, as a grid's, are not all shifted by the same large amount.
+        color_embed: Add an embedding of the mean colour of the segment's own pixels, by a network of its own.
         num_positions: Size of the table: the largest label. For ``position="table"`` only, and needed there.
         num_frequencies: How many k ``"fourier"`` takes; the other positions do without.
         num_bins: How many bins ``"histogram"`` has for each number, at least 2; the other positions do without.
@@ -123,6 +115,8 @@ class SViT(nn.Module):
         pool: str = "cls",
         position: str = "fourier",
         stem: str = "linear",
+        pixel_mean: float | Sequence[float] = 0.45,
+        pixel_std: float | Sequence[float] = 0.225,
         alpha_channel: bool = False,
         color_embed: bool = False,
         num_positions: int | None = None,
@@ -172,6 +166,8 @@ class SViT(nn.Module):
             raise ValueError(f"num_positions must be None with position={position!r}, got {describe(num_positions)}")
         self.num_positions = num_positions
 
+        self.pixel_channels = PixelChannels(pixel_mean, pixel_std, alpha_channel=alpha_channel, in_chans=in_chans)
+        self.pixel_mean, self.pixel_std = self.pixel_channels.means, self.pixel_channels.stds
         channels = in_chans + alpha_channel
         self.patch_embed = (ConvStem if stem == "conv" else PatchEmbed)(channels, patch_size, embed_dim)
         self.cls_token = _token(embed_dim) if pool != "mean" else None
@@ -206,7 +202,6 @@ class SViT(nn.Module):
         names = (
             "patch_size",
             "in_chans",
-            "alpha_channel",
             "pool",
             "position",
             "num_positions",
@@ -244,7 +239,7 @@ class SViT(nn.Module):
 
         Args:
             tokens: A batch (B, N) or one image (N). ``patches`` of shape (..., N, in_chans, P, P): uint8, which is
-                scaled to [0, 1], or float, which is taken as it is (so ``v2.Normalize`` can come before).
+                scaled to [0, 1], or float in [0, 1]; with ``pixel_mean=0.0`` and ``pixel_std=1.0`` any float.
 
         Returns:
             Logits of shape (B, num_classes), or (num_classes,) for one image. In training mode, a model with a
@@ -252,16 +247,17 @@ class SViT(nn.Module):
 
         Raises:
             TypeError: If ``tokens`` are no SegmentTokens, or their pixels neither uint8 nor float.
-            ValueError: If the patches do not fit the model, ``position="table"`` has no row for a label, or an image
-                has no token to take the mean of. A compiled or exported model leaves out the last two checks.
+            ValueError: If the patches do not fit the model, float patches are far from [0, 1], ``position="table"`` has
+                no row for a label, or an image has no token to take the mean of. A compiled or exported model leaves
+                out the last three checks.
         """
-        return self._logits(_open(tokens))
+        return self._logits(open_tokens(tokens))
 
-    def plain(self) -> "PlainSViT":
+    def plain(self) -> PlainSViT:
         """Make the same model, with the same parameters, that takes plain tensors, as ``torch.export`` needs it."""
         return PlainSViT(self)
 
-    def _logits(self, inputs: _Inputs) -> Tensor | tuple[Tensor, Tensor]:
+    def _logits(self, inputs: Inputs) -> Tensor | tuple[Tensor, Tensor]:
         x = self._features(inputs)  # (..., L, D)
         if self.pool == "mean":
             return self.head(self.head_drop(self.fc_norm(self._mean(x, inputs.padding))))
@@ -287,9 +283,9 @@ class SViT(nn.Module):
             TypeError: As :meth:`forward` does.
             ValueError: As :meth:`forward` does.
         """
-        return self._features(_open(tokens))
+        return self._features(open_tokens(tokens))
 
-    def _features(self, inputs: _Inputs) -> Tensor:
+    def _features(self, inputs: Inputs) -> Tensor:
         x, mask = self._embed(inputs), self._key_mask(inputs.padding)
         if self.packed and mask is not None and x.ndim == 3 and not torch.compiler.is_compiling():
             packing = Packing.of(mask[:, 0, 0])
@@ -342,7 +338,7 @@ class SViT(nn.Module):
                 raise TypeError(f"blocks must hold ints, got {describe(i)}")
             if not -depth <= i < depth:
                 raise ValueError(f"blocks must be in [{-depth}, {depth - 1}], got {i}")
-        inputs = _open(tokens)
+        inputs = open_tokens(tokens)
         x, mask = self._embed(inputs), self._key_mask(inputs.padding)
         padding = tokens.is_padding.unsqueeze(-1)
         outputs = []
@@ -366,7 +362,7 @@ class SViT(nn.Module):
             TypeError: As :meth:`forward` does.
             ValueError: As :meth:`forward` does.
         """
-        inputs = _open(tokens)
+        inputs = open_tokens(tokens)
         x, mask = self._embed(inputs), self._key_mask(inputs.padding)
         maps = []
         for block in cast(Iterable[Block], self.blocks):
@@ -390,7 +386,7 @@ class SViT(nn.Module):
         """
         if self.pool != "class_attention":
             raise ValueError(f"pool must be 'class_attention' for class_attention_maps, got {self.pool!r}")
-        inputs = _open(tokens)
+        inputs = open_tokens(tokens)
         x, mask = self._embed(inputs), self._key_mask(inputs.padding)
         for block in self.blocks:
             x = block(x, mask)
@@ -429,23 +425,17 @@ class SViT(nn.Module):
             TypeError: As :meth:`forward` does.
             ValueError: As :meth:`forward` does.
         """
-        return self._embed(_open(tokens))
+        return self._embed(open_tokens(tokens))
 
-    def _embed(self, inputs: _Inputs) -> Tensor:
+    def _embed(self, inputs: Inputs) -> Tensor:
         self._check(inputs.patches)
         padding = inputs.padding.unsqueeze(-1)  # (..., N, 1)
         dtype = self._dtype
-        pixels = _unit_floats("patches", inputs.patches, dtype)
-        # Zeros for whatever lies in padding: masking alone would let a NaN there into the gradients.
-        pixels = pixels.masked_fill(padding[..., None, None], 0.0)
-        channels = pixels
-        if self.alpha_channel or self.color_embed is not None:
-            alpha = _unit_floats("alpha", inputs.alpha, dtype).masked_fill(padding[..., None], 0.0)
-            if self.alpha_channel:
-                channels = torch.cat([pixels, alpha.unsqueeze(-3)], dim=-3)  # (..., N, C, P, P)
+        channels = self.pixel_channels(inputs.patches, inputs.alpha, inputs.padding, dtype)  # (..., N, C, P, P)
         x = self.patch_embed(channels)  # (..., N, D)
         if self.color_embed is not None:
-            x = x + self.color_embed(mean_color(pixels, alpha))
+            alpha = unit_floats("alpha", inputs.alpha, dtype).masked_fill(padding[..., None], 0.0)
+            x = x + self.color_embed(mean_color(channels[..., : self.in_chans, :, :], alpha))
         if self.num_positions is None:
             positions = torch.cat([inputs.boxes, inputs.areas[..., None]], dim=-1)
             x = x + self.position_embed(positions.masked_fill(padding, 0.0))
@@ -505,36 +495,6 @@ class SViT(nn.Module):
         return (weights.unsqueeze(-2) @ x).squeeze(-2)
 
 
-class PlainSViT(nn.Module):
-    """An :class:`SViT` on plain tensors, for ``torch.export`` and other tools that know no ``SegmentTokens``.
-
-    Args:
-        model: The model; its parameters are shared.
-
-    Example:
-        >>> from torch.export import Dim, export
-        >>> model = SViT(5, embed_dim=16, depth=1, num_heads=1, patch_size=4).eval()
-        >>> images, tokens = Dim("images", max=1024), Dim("tokens", max=1024)
-        >>> example = (
-        ...     torch.rand(2, 7, 3, 4, 4), torch.ones(2, 7, 4, 4), torch.rand(2, 7, 4), torch.rand(2, 7),
-        ...     torch.arange(1, 8).repeat(2, 1),
-        ... )
-        >>> program = export(model.plain(), example, dynamic_shapes=({0: images, 1: tokens},) * 5)
-        >>> program.module()(*(field[:1, :3] for field in example)).shape
-        torch.Size([1, 5])
-    """
-
-    def __init__(self, model: SViT) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self, patches: Tensor, alpha: Tensor, boxes: Tensor, areas: Tensor, labels: Tensor
-    ) -> Tensor | tuple[Tensor, Tensor]:
-        """Classify images: the fields of :class:`~segaug.SegmentTokens`, (B, N, ...) or (N, ...), to logits."""
-        return self.model._logits(_Inputs(patches, alpha, boxes, areas, labels))
-
-
 def _token(embed_dim: int, count: int = 1) -> nn.Parameter:
     return nn.Parameter(torch.empty(1, count, embed_dim))
 
@@ -542,22 +502,6 @@ def _token(embed_dim: int, count: int = 1) -> nn.Parameter:
 def _with_one_more(mask: Tensor | None) -> Tensor | None:
     """A mask (..., 1, 1, L) for one more key in front."""
     return None if mask is None else F.pad(mask, (1, 0), value=True)
-
-
-def _open(tokens: SegmentTokens) -> _Inputs:
-    if not isinstance(tokens, SegmentTokens):
-        raise TypeError(f"tokens must be SegmentTokens, got {describe(tokens)}; Tokenize makes them")
-    # Indexing takes torchvision's type off in a way that torch.compile can follow.
-    return _Inputs(tokens.patches[...], tokens.alpha[...], tokens.boxes[...], tokens.areas, tokens.labels)
-
-
-def _unit_floats(name: str, pixels: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return floats: uint8 over 255, floats as they are."""
-    if pixels.dtype == torch.uint8:
-        return pixels.to(dtype).div_(255)  # in place: the conversion has made a copy
-    if not pixels.is_floating_point():
-        raise TypeError(f"{name} must be uint8 or float, got {pixels.dtype}")
-    return pixels.to(dtype)
 
 
 def _check_number(name: str, value: Any) -> float:

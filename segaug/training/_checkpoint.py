@@ -14,7 +14,7 @@ from segaug._optional import require
 
 __all__ = ["Checkpoint", "check_model", "load_checkpoint", "load_model", "load_optimizer", "save_checkpoint"]
 
-_FORMAT = 2
+_FORMAT = 3
 _MODEL, _RAW, _OPTIMIZER = "model/", "raw/", "optimizer/"
 
 

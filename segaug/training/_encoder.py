@@ -16,12 +16,15 @@ __all__ = ["encoder_options", "load_encoder"]
 _MAY_BE_LEFT = ("blocks_token_only.", "cls_token", "dist_token", "fc_norm.", "head.", "head_dist.", "norm.")
 _HEADS = ("head.", "head_dist.")
 # What changes an encoder and need not change any shape.
-_OPTIONS = ("alpha_channel", "num_heads", "position")
+_OPTIONS = ("alpha_channel", "num_heads", "pixel_mean", "pixel_std", "position")
 
 
 def encoder_options(model: nn.Module) -> dict[str, Any]:
     """Return what :func:`load_encoder` compares beside shapes, to be saved as ``"encoder"``; nothing if it is no SViT."""
-    return {name: getattr(model, name) for name in _OPTIONS} if isinstance(model, SViT) else {}
+    if not isinstance(model, SViT):
+        return {}
+    # As JSON has them.
+    return {name: list(value) if isinstance(value := getattr(model, name), tuple) else value for name in _OPTIONS}
 
 
 def load_encoder(model: nn.Module, path: str | Path) -> list[str]:

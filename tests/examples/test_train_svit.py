@@ -12,6 +12,7 @@ import safetensors.torch
 import timm
 import torch
 
+from segaug.evaluation import load_run
 from segaug.training import load_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -216,9 +217,15 @@ def test_mixing_options_and_logs_that_go_on(example, tmp_path):
 def test_starts_from_the_weights_of_a_vit(example, tmp_path):
     vit = timm.create_model("vit_tiny_patch16_224", img_size=64, depth=4, embed_dim=128, num_heads=4, num_classes=7)
     safetensors.torch.save_file(vit.state_dict(), tmp_path / "vit.safetensors")
-    code, lines, error = example("--size", 64, "--vit-weights", "vit.safetensors")
+    pixels = ("--model-options", "pixel_mean=(0.485,0.456,0.406),pixel_std=(0.229,0.224,0.225)")
+    code, lines, error = example("--size", 64, "--vit-weights", "vit.safetensors", *pixels, "--out", "run")
     assert code == 0, error
     assert any(line.startswith("left out: head.weight, head.bias (7 classes") for line in lines)
+    assert any(line.startswith("pixels are normalised with mean (0.485, 0.456, 0.406)") for line in lines)
+    # The run keeps them: one option for each channel is a list in its file.
+    code, _, error = example("--resume", "run", "--epochs", 2)
+    assert code == 0, error
+    assert load_run(tmp_path / "run").model.pixel_mean == (0.485, 0.456, 0.406)
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,7 @@ def test_color_embed_takes_the_mean_of_the_segments_own_pixels():
     plain = make_model(color_embed=True)
     plain.color_embed = None
     tokens = SegmentTokens(**fields)
+    color = (color - 0.45) / 0.225
     assert_close(model.embed(tokens)[1] - plain.embed(tokens)[1], model.color_embed(color), atol=1e-5, rtol=0)
 
 
@@ -226,10 +227,11 @@ def test_patches_boxes_and_areas_are_used(name, pool):
     assert not torch.allclose(model(changed), model(tokens), atol=1e-3)
 
 
-def test_alpha_is_used_only_as_a_channel():
+def test_where_nothing_is_normalised_alpha_is_used_only_as_a_channel():
     tokens = make_tokens(4)
     changed = dataclasses.replace(tokens, alpha=255 - tokens.alpha)
-    without, with_alpha = make_model(), make_model(alpha_channel=True)
+    as_they_are = {"pixel_mean": 0.0, "pixel_std": 1.0}
+    without, with_alpha = make_model(**as_they_are), make_model(alpha_channel=True, **as_they_are)
     assert_close(without(changed), without(tokens), atol=0, rtol=0)
     assert not torch.allclose(with_alpha(changed), with_alpha(tokens), atol=1e-3)
     assert without.patch_embed.proj.weight.shape == (32, 3, 4, 4)
@@ -263,8 +265,25 @@ def test_uint8_equals_floats_in_the_unit_range(alpha_channel):
     assert_close(model(tokens), model(floats), atol=1e-5, rtol=0)
 
 
-def test_normalized_floats_are_taken_as_they_are():
-    model = make_model()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.uint8])
+def test_pixels_are_normalised_and_stay_0_outside_the_segment(dtype):
+    mean, std = (0.5, 0.4, 0.3), (0.25, 0.2, 0.1)
+    model, tokens = make_model(pixel_mean=mean, pixel_std=std), make_tokens(5, dtype=dtype)
+    pixels, alpha = (field.as_subclass(torch.Tensor) for field in (tokens.patches, tokens.alpha))
+    if dtype == torch.uint8:
+        pixels, alpha = pixels / 255, alpha / 255
+    mean, std = (torch.tensor(value)[:, None, None] for value in (mean, std))
+    covered = alpha[:, None] > 0
+    straight = torch.where(covered, pixels / alpha[:, None].clamp_min(1e-6), 0)
+    expected = torch.where(covered, (straight - mean) / std, 0) * alpha[:, None]
+    with torch.no_grad():
+        conv = model.patch_embed.proj(expected).flatten(1)
+        embedded = model.embed(tokens)[1:] - model.position_embed(tokens.positions)
+    assert_close(embedded, conv, atol=1e-4, rtol=0)
+
+
+def test_normalized_floats_are_taken_as_they_are_where_the_model_does_not_normalise():
+    model = make_model(pixel_mean=0.0, pixel_std=1.0)
     normalize = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5] * 3, [0.25] * 3)])
     tokens = make_tokens(5)
     pixels = (tokens.patches.as_subclass(torch.Tensor) / 255 - 0.5) / 0.25
@@ -272,6 +291,23 @@ def test_normalized_floats_are_taken_as_they_are():
         conv = model.patch_embed.proj(pixels).flatten(1)
         embedded = model.embed(normalize(tokens))[1:] - model.position_embed(tokens.positions)
     assert_close(embedded, conv, atol=1e-4, rtol=0)
+    with pytest.raises(
+        ValueError, match=r"patches must be uint8, or float in \[0, 1\], got -2 to .*leave Normalize out"
+    ):
+        make_model()(normalize(tokens))
+
+
+def test_a_wholly_covered_patch_is_the_same_with_and_without_alpha():
+    model, plain = make_model(alpha_channel=True), make_model()
+    tokens = dataclasses.replace(make_tokens(4), alpha=torch.full_like(make_tokens(4).alpha, 255))
+    with torch.no_grad():
+        plain.load_state_dict(
+            {
+                name: value[:, :3] if name == "patch_embed.proj.weight" else value
+                for name, value in model.state_dict().items()
+            }
+        )
+    assert_close(model(tokens), plain(tokens), atol=1e-5, rtol=0)
 
 
 def test_inputs_are_left_alone():
@@ -362,6 +398,7 @@ def test_grid_and_table_equal_a_timm_vit(pool):
     )
     order = torch.randperm(16)
     with torch.no_grad():
+        images = v2.functional.normalize(images, [0.45] * 3, [0.225] * 3)
         expected = timm_model(images)
         assert expected.std() > 0.1
         assert_close(model(tokens), expected, atol=1e-4, rtol=0)
@@ -523,6 +560,9 @@ def test_factories(factory, embed_dim, num_heads):
         ({"init_values": math.nan}, "init_values must be at least 0.0, got nan"),
         ({"init_values": math.inf}, "init_values must be at least 0.0, got inf"),
         ({"distillation": True, "pool": "mean"}, "distillation must be False with pool='mean'"),
+        ({"pixel_mean": (0.5, 0.5)}, "pixel_mean must be one number, or one for each of 3 channels, got 2"),
+        ({"pixel_mean": math.nan}, "pixel_mean must be finite, got nan"),
+        ({"pixel_std": (0.2, 0.0, 0.2)}, "pixel_std must be positive, got"),
     ],
 )
 def test_bad_values(options, message):
@@ -535,6 +575,7 @@ def test_bad_values(options, message):
     [
         ({"num_classes": 2.0}, "num_classes must be an int, got 2.0"),
         ({"embed_dim": "32"}, "embed_dim must be an int, got '32'"),
+        ({"pixel_mean": "0.5"}, "pixel_mean must be a number, or one for each channel, got '0.5'"),
         ({"alpha_channel": 1}, "alpha_channel must be True or False, got 1"),
         ({"mlp_ratio": "4"}, "mlp_ratio must be a number, got '4'"),
         ({"drop_rate": None}, "drop_rate must be a number, got None"),

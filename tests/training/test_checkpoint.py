@@ -131,9 +131,9 @@ def test_another_version_is_named(tmp_path):
     path = tmp_path / "a.safetensors"
     save_checkpoint(path, nn.Linear(2, 1))
     data = path.read_bytes()
-    path.write_bytes(data.replace(b'\\"format\\": 2', b'\\"format\\": 1'))
+    path.write_bytes(data.replace(b'\\"format\\": 3', b'\\"format\\": 1'))
     with pytest.raises(
-        ValueError, match=r"a\.safetensors is a checkpoint of version 1, and this segaug reads version 2"
+        ValueError, match=r"a\.safetensors is a checkpoint of version 1, and this segaug reads version 3"
     ):
         load_checkpoint(path)
 

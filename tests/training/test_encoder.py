@@ -146,7 +146,13 @@ def test_both_loops_say_which_options(tmp_path, make_model, token_sets, name):
     else:
         fit(make_model(), token_sets[0], token_sets[0], RunFolder(tmp_path), epochs=1, progress=False)
     path = tmp_path / f"{name}.safetensors"
-    assert load_checkpoint(path).meta["encoder"] == {"alpha_channel": False, "num_heads": 2, "position": "fourier"}
+    assert load_checkpoint(path).meta["encoder"] == {
+        "alpha_channel": False,
+        "num_heads": 2,
+        "pixel_mean": [0.45],
+        "pixel_std": [0.225],
+        "position": "fourier",
+    }
     with pytest.raises(ValueError, match="num_heads is 2 there and 4 here"):
         load_encoder(make_model(num_heads=4), path)
 
