@@ -19,7 +19,7 @@ import inspect
 import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from segaug.training import (
     Recipe,
     RunFolder,
     TensorBoardLogger,
+    TrainingOptions,
     fit,
     load_encoder,
     make_recipe,
@@ -135,13 +136,21 @@ def parse_arguments() -> argparse.Namespace:
         # Named by the clock, it could be another folder in each process.
         raise ValueError(f"--out must be given with several processes, there are {PROCESSES}")
     # Before hours of segmenting, and not after.
-    for name in ("epochs", "batch_size", "accumulate", "max_segments", "limit_per_class", "scenes"):
+    training_options(args)
+    for name in ("max_segments", "limit_per_class", "scenes"):
         value = getattr(args, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
     if args.weights is not None and args.vit_weights is not None:
         raise ValueError("--weights and --vit-weights exclude each other, got both")
     return args
+
+
+def training_options(args: argparse.Namespace) -> TrainingOptions:
+    """The numbers of the training, checked."""
+    return TrainingOptions(
+        **{option.name: getattr(args, option.name) for option in fields(TrainingOptions) if option.name in args}
+    )
 
 
 def model_options(text: str) -> dict[str, Any]:
@@ -242,20 +251,9 @@ def main() -> dict[str, Any]:
         val,
         run,
         recipe=recipe(args, data),
-        epochs=args.epochs,
-        batch_size=args.batch_size,
-        accumulate=args.accumulate,
-        lr=args.lr,
-        weight_decay=args.weight_decay,
-        layer_decay=args.layer_decay,
-        label_smoothing=args.label_smoothing,
-        ema_decay=args.ema_decay,
-        precision=args.precision,
-        draw_groups=args.draw_groups,
-        evaluate_every=args.evaluate_every,
+        **asdict(training_options(args)),
         checkpoint_steps=args.checkpoint_steps,
         loggers=[LOGGERS[log][0](out / LOGGERS[log][1]) for log in logs],
-        seed=args.seed,
         workers=args.workers,
         device=args.device,
         settings={

@@ -58,6 +58,7 @@ SURFACE = {
         "Recipe",
         "RunFolder",
         "TensorBoardLogger",
+        "TrainingOptions",
         "draw_curves",
         "draw_reconstructions",
         "draw_tokens",

@@ -8,6 +8,7 @@ from segaug.training._loggers import CsvLogger, Logger, TensorBoardLogger
 from segaug.training._loop import fit
 from segaug.training._metrics import Meter
 from segaug.training._optim import learning_rate, make_optimizer
+from segaug.training._options import TrainingOptions
 from segaug.training._parts import split_by_length
 from segaug.training._plots import draw_curves, draw_tokens
 from segaug.training._pretrain import pretrain
@@ -25,6 +26,7 @@ __all__ = [
     "Recipe",
     "RunFolder",
     "TensorBoardLogger",
+    "TrainingOptions",
     "draw_curves",
     "draw_reconstructions",
     "draw_tokens",

@@ -1,15 +1,17 @@
 """The training loop."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from segaug._checks import check_int, check_number, check_probability, describe
+from segaug._checks import check_int, describe
 from segaug.data import TokenSet
 from segaug.training._distillation import Distillation
 from segaug.training._loggers import Logger
+from segaug.training._options import TrainingOptions
 from segaug.training._processes import check_device, open_accelerator
 from segaug.training._recipe import Recipe
 from segaug.training._resume import plain_settings
@@ -116,26 +118,26 @@ def fit(
         MemoryError: If there is not enough memory. The message says what to lower.
     """
     settings = plain_settings(settings)
-    epochs = check_int("epochs", epochs, minimum=1)
-    batch_size = check_int("batch_size", batch_size, minimum=1)
-    seed = check_int("seed", seed, minimum=0)
+    options = TrainingOptions(
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        weight_decay=weight_decay,
+        layer_decay=layer_decay,
+        warmup=warmup,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        ema_decay=ema_decay,
+        seed=seed,
+        precision=precision,
+        accumulate=accumulate,
+        draw_groups=draw_groups,
+        evaluate_every=evaluate_every,
+    )
     check_int("workers", workers, minimum=0)
-    evaluate_every = check_int("evaluate_every", evaluate_every, minimum=1)
     check_int("memory_limit", memory_limit, minimum=0)
-    if (accumulate := check_int("accumulate", accumulate, minimum=1)) > batch_size:
-        raise ValueError(f"accumulate must be at most batch_size ({batch_size}), got {accumulate}")
-    for name, number in (("draw_groups", draw_groups), ("checkpoint_steps", checkpoint_steps)):
-        if number is not None:
-            check_int(name, number, minimum=1)
-    lr = check_number("lr", lr, minimum=0.0)
-    weight_decay = check_number("weight_decay", weight_decay, minimum=0.0)
-    layer_decay = check_probability("layer_decay", layer_decay)
-    warmup = check_probability("warmup", warmup)
-    label_smoothing = check_probability("label_smoothing", label_smoothing)
-    if ema_decay is not None and (ema_decay := check_probability("ema_decay", ema_decay)) == 1.0:
-        raise ValueError(f"ema_decay must be below 1, got {ema_decay}")
-    if (clip_norm := check_number("clip_norm", clip_norm, minimum=0.0)) == 0.0:
-        raise ValueError(f"clip_norm must be above 0, got {clip_norm}")
+    if checkpoint_steps is not None:
+        check_int("checkpoint_steps", checkpoint_steps, minimum=1)
     recipe = Recipe() if recipe is None else recipe
     if distillation is not None:
         if not isinstance(distillation, Distillation):
@@ -152,8 +154,9 @@ def fit(
     _check_classes("val", val)
     device = check_device(device, precision)
     with open_accelerator(device, precision) as accelerator:
-        draw_groups = accelerator.num_processes if draw_groups is None else int(draw_groups)
-        if draw_groups % accelerator.num_processes:
+        if options.draw_groups is None:
+            options = replace(options, draw_groups=accelerator.num_processes)
+        elif options.draw_groups % accelerator.num_processes:
             raise ValueError(
                 f"draw_groups must be a multiple of the number of processes ({accelerator.num_processes}), "
                 f"got {draw_groups}"
@@ -168,22 +171,7 @@ def fit(
                 run,
                 recipe=recipe,
                 distillation=distillation,
-                options={
-                    "epochs": epochs,
-                    "batch_size": batch_size,
-                    "lr": lr,
-                    "weight_decay": weight_decay,
-                    "layer_decay": layer_decay,
-                    "warmup": warmup,
-                    "label_smoothing": label_smoothing,
-                    "clip_norm": clip_norm,
-                    "ema_decay": ema_decay,
-                    "seed": seed,
-                    "precision": precision,
-                    "accumulate": accumulate,
-                    "draw_groups": draw_groups,
-                    "evaluate_every": evaluate_every,
-                },
+                options=asdict(options),
                 settings=settings,
                 workers=workers,
                 checkpoint_steps=checkpoint_steps,

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from segaug._checks import check_choice, check_int, check_number, check_probability, describe
+from segaug._checks import check_choice, check_int, describe
 from segaug._optional import require
 from segaug._progress import progress_bar
 from segaug.data import BatchedTokens, BatchOrder, TokenSet, seeded_stream
@@ -16,6 +16,7 @@ from segaug.training._checkpoint import load_model, load_optimizer, save_checkpo
 from segaug.training._encoder import encoder_options
 from segaug.training._loaders import BatchLoader
 from segaug.training._optim import learning_rate, make_optimizer
+from segaug.training._options import TrainingOptions
 from segaug.training._pretrain_plot import draw_reconstructions
 from segaug.training._processes import check_device, open_accelerator
 from segaug.training._recipe import Recipe
@@ -91,20 +92,7 @@ def pretrain(
     if not isinstance(model, MaskedSViT):
         raise TypeError(f"model must be a MaskedSViT, got {type(model).__name__}")
     settings = plain_settings(settings)
-    epochs = check_int("epochs", epochs, minimum=1)
-    batch_size = check_int("batch_size", batch_size, minimum=1)
-    seed = check_int("seed", seed, minimum=0)
-    check_int("workers", workers, minimum=0)
-    lr = check_number("lr", lr, minimum=0.0)
-    weight_decay = check_number("weight_decay", weight_decay, minimum=0.0)
-    warmup = check_probability("warmup", warmup)
-    if (clip_norm := check_number("clip_norm", clip_norm, minimum=0.0)) == 0.0:
-        raise ValueError(f"clip_norm must be above 0, got {clip_norm}")
-    recipe = Recipe() if recipe is None else recipe
-    if recipe.batch is not None:
-        raise ValueError(f"recipe must have no batch, as there are no targets to mix, got {describe(recipe.batch)}")
-    check_choice("precision", precision, ("no", "bf16"))
-    options = {
+    given: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": batch_size,
         "lr": lr,
@@ -113,6 +101,15 @@ def pretrain(
         "clip_norm": clip_norm,
         "seed": seed,
         "precision": precision,
+    }
+    checked = TrainingOptions(**given)
+    check_int("workers", workers, minimum=0)
+    recipe = Recipe() if recipe is None else recipe
+    if recipe.batch is not None:
+        raise ValueError(f"recipe must have no batch, as there are no targets to mix, got {describe(recipe.batch)}")
+    check_choice("precision", precision, ("no", "bf16"))
+    options = {
+        **{name: getattr(checked, name) for name in given},
         "mask_ratio": model.mask_ratio,
         "normalize": model.normalize,
     }

@@ -235,9 +235,12 @@ def test_starts_from_the_weights_of_a_vit(example, tmp_path):
         (("--model-options", "pool"), "options must be OPTION=VALUE with commas between, got 'pool'"),
         (("--weights", "a", "--vit-weights", "b"), "--weights and --vit-weights exclude each other, got both"),
         (("--model-options", "pool=max"), "pool must be one of"),
+        (("--lr", "-1"), "lr must be at least 0.0, got -1.0"),
+        (("--ema-decay", "1"), "ema_decay must be below 1, got 1.0"),
+        (("--draw-groups", "0"), "draw_groups must be at least 1, got 0"),
     ],
 )
-def test_wrong_model_options_are_said_before_anything_is_segmented(example, arguments, message):
+def test_wrong_options_are_said_before_anything_is_segmented(example, arguments, message):
     code, lines, error = example(*arguments)
     assert code == 2
     assert re.search(message, error)
