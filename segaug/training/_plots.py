@@ -85,7 +85,10 @@ def draw_tokens(
             boxes.set_title(classes[image], fontsize=8, pad=2)
         rows = np.concatenate([_strip(side, labels, columns) for side in (old, new)])
         tokens.imshow(rows, interpolation="nearest")
-        tokens.set_yticks([rows.shape[0] * 0.25, rows.shape[0] * 0.75], ["before", "after"], fontsize=7)
+        # In the boxes' colours and dashes, so that no legend is needed.
+        names = tokens.set_yticks([rows.shape[0] * 0.25, rows.shape[0] * 0.75], ["before - -", "after —"], fontsize=7)
+        for name, color in zip(names, (_BEFORE, _AFTER), strict=True):
+            name.label1.set_color(color)
         tokens.set_xticks([])
         tokens.tick_params(length=0)
         for spine in tokens.spines.values():
