@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torchvision.transforms import v2
 
-from segaug import SegmentTokens, Tokenize, collate, combinations, count_combinations, models
-from segaug.data import TokenDataset, load_tokens, open_data, parse_segmenter
-from segaug.training import load_checkpoint, load_model
+from segaug import SegmentTokens, collate, combinations, count_combinations
+from segaug.data import TokenDataset, load_tokens, open_data
+from segaug.evaluation import load_run
 
 
 def pick_views(tokens: SegmentTokens, views: int) -> list[SegmentTokens]:
@@ -37,15 +37,11 @@ def main() -> dict[str, Any]:
     for name in ("views", "limit"):
         if getattr(args, name) < 1:
             raise ValueError(f"{name} must be at least 1, got {getattr(args, name)}")
-    checkpoint = load_checkpoint(args.run / "best.safetensors")
-    settings = checkpoint.meta["settings"]
-    data = open_data(settings["data"], size=settings["size"], seed=settings["seed"], num_scenes=(1, args.limit))
-    name = settings["segmenter"] or ("true" if data.has_segments else "felzenszwalb")
-    segmenter = None if name == "true" else parse_segmenter(name)
-    images = load_tokens(TokenDataset(data.val, segmenter, Tokenize(max_segments=settings["max_segments"])))
-    model = getattr(models, settings["model"])(len(images.classes))
-    load_model(model, checkpoint)
-    model.eval()
+    run = load_run(args.run)
+    settings = run.settings
+    data = open_data(settings["data"], size=run.size, seed=settings["seed"], num_scenes=(1, args.limit))
+    images = load_tokens(TokenDataset(data.val, run.segmenter, run.tokenize))
+    model = run.model
     right = {"one": 0, "mean": 0}
     number = min(args.limit, len(images))
     with torch.inference_mode():

@@ -60,8 +60,10 @@ def main() -> dict[str, Any]:
         target_modules=["qkv", "proj", "fc1", "fc2"],
         modules_to_save=["head"],
     )
+    # A run's checkpoint says with which options its model was built.
+    settings = load_checkpoint(args.weights).meta.get("settings", {})
     with seeded_stream(args.seed):
-        model = getattr(models, args.model)(len(train.classes))
+        model = getattr(models, args.model)(len(train.classes), **(settings.get("model_options") or {}))
         load_encoder(model, args.weights)
         model = get_peft_model(model, lora)
     learning, all_of_them = model.get_nb_trainable_parameters()

@@ -34,7 +34,7 @@ from segaug.data import (
     parse_segmenter,
     seeded_stream,
 )
-from segaug.training import Recipe, RunFolder, make_recipe, pretrain
+from segaug.training import Recipe, RunFolder, TrainingOptions, make_recipe, pretrain
 
 MODELS = ("svit_micro", "svit_tiny", "svit_small", "svit_base")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "segaug"
@@ -81,6 +81,8 @@ def parse_arguments() -> argparse.Namespace:
             raise ValueError(f"{args.resume} is a run of examples/{before['program']}.py, which goes on with it")
         parser.set_defaults(**{name: value for name, value in before.items() if name in vars(args)})
         args = parser.parse_args()
+    # Before hours of segmenting, and not after.
+    TrainingOptions(epochs=args.epochs, batch_size=args.batch_size, lr=args.lr, seed=args.seed)
     return args
 
 

@@ -137,10 +137,12 @@ def parse_arguments() -> argparse.Namespace:
         raise ValueError(f"--out must be given with several processes, there are {PROCESSES}")
     # Before hours of segmenting, and not after.
     training_options(args)
-    for name in ("max_segments", "limit_per_class", "scenes"):
+    for name in ("checkpoint_steps", "max_segments", "limit_per_class", "scenes"):
         value = getattr(args, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    if args.draw_groups is not None and args.draw_groups % PROCESSES:
+        raise ValueError(f"--draw-groups must be a multiple of the {PROCESSES} processes, got {args.draw_groups}")
     if args.weights is not None and args.vit_weights is not None:
         raise ValueError("--weights and --vit-weights exclude each other, got both")
     return args
@@ -236,6 +238,8 @@ def main() -> dict[str, Any]:
         args.device = "cuda" if torch.cuda.is_available() else "cpu"
     elif args.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device cuda needs a GPU that torch can use; there is none")
+    if args.device == "cpu" and args.precision == "fp16":
+        raise ValueError("--precision must be no or bf16 on the CPU, got fp16")
     name = str(args.data).rstrip("/").replace(":", "-").rpartition("/")[2]
     out = args.resume or args.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunFolder(out, resume=args.resume is not None)
@@ -243,6 +247,7 @@ def main() -> dict[str, Any]:
     data = open_images(args)
     # Before the tokens: what is wrong with the model's options is said before hours of segmenting.
     model = make_model(args, len(data.train.classes))
+    augment = recipe(args, data)
     train, val = load(args, data)
     logs = [log for log, (_, file) in LOGGERS.items() if (out / file).exists()] if args.log is None else args.log
     return fit(
@@ -250,7 +255,7 @@ def main() -> dict[str, Any]:
         train,
         val,
         run,
-        recipe=recipe(args, data),
+        recipe=augment,
         **asdict(training_options(args)),
         checkpoint_steps=args.checkpoint_steps,
         loggers=[LOGGERS[log][0](out / LOGGERS[log][1]) for log in logs],

@@ -7,6 +7,10 @@ from typing import Any
 
 __all__ = ["Row"]
 
+# Counts up whenever the same row comes to mean another training, so that old results are not taken for new ones.
+# 2: the model normalises pixels.
+_VERSION = 2
+
 
 @dataclass(frozen=True)
 class Row:
@@ -41,16 +45,19 @@ class Row:
 
     def to_json(self) -> str:
         """The same row always gives the same text."""
-        settings = asdict(self)
-        if self.layer_decay == 1.0:
-            # Results from before there was this option keep their keys.
-            del settings["layer_decay"]
-        return json.dumps(settings, sort_keys=True)
+        return json.dumps({**asdict(self), "version": _VERSION}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "Row":
-        """The row that :meth:`to_json` wrote."""
-        return cls(**json.loads(text))
+        """The row that :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: If it was written when rows meant other trainings.
+        """
+        settings = json.loads(text)
+        if (version := settings.pop("version", 1)) != _VERSION:
+            raise ValueError(f"row must be of version {_VERSION}, got version {version}")
+        return cls(**settings)
 
     @property
     def key(self) -> str:

@@ -1,17 +1,19 @@
 """Table "which tokens": S-ViT with per-segment augmentation on 100 photos per class, one choice changed at a time, one seed.
 
-Three rows of ViT stand beside them, as controls.
+Four rows of ViT stand beside them, as controls.
 """
 
 from _base import IMAGE, SEGMENT, SEGMENTS, photos, svit, vit
 from _table import options, run_table
 
 SEEDS = (0,)
+RAW = {"pixel_mean": 0.0, "pixel_std": 1.0}
 ROWS = {
     "as in the other tables": svit(SEGMENT),
     "position: MLP of the five numbers": svit(SEGMENT, model={"position": "mlp"}),
     "no alpha channel": svit(SEGMENT, model={"alpha_channel": False}),
     "class token": svit(SEGMENT, model={"pool": "cls"}),
+    "pixels not normalised": svit(SEGMENT, model=RAW),
     "aspect kept": svit(SEGMENT, tokenize={"aspect": "keep"}),
     "hard edges": svit(SEGMENT, tokenize={"edges": "hard"}),
     "position: histogram": svit(SEGMENT, model={"position": "histogram"}),
@@ -24,6 +26,7 @@ ROWS = {
     "two scales": photos(f"{SEGMENTS}+felzenszwalb:scale=600,min_size=240", SEGMENT),
     "Voronoi": photos("voronoi:n=43", SEGMENT),
     "ViT, image-level augmentation": vit(IMAGE),
+    "ViT, pixels not normalised, image-level augmentation": vit(IMAGE, model=RAW),
     "ViT, 64 patches, image-level augmentation": photos("grid:rows=8,cols=8", IMAGE),
     "whole box": svit(SEGMENT, tokenize={"edges": "box"}),
     "watershed": photos("watershed:n_segments=43", SEGMENT),

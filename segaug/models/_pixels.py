@@ -11,13 +11,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from segaug._checks import describe
+
 __all__ = ["PixelChannels", "mean_color", "unit_floats"]
 
-# Interpolation and augmentation may leave [0, 1] by a little; Normalize leaves it by much more.
-_TOLERANCE = 0.1
+# Augmentation and noise may leave [0, 1] by a little; normalised pixels, and those in 0..255, leave it by more.
+_TOLERANCE = 1.0
 
 
 class PixelChannels(nn.Module):
@@ -26,9 +29,11 @@ class PixelChannels(nn.Module):
     Patches are premultiplied, so the mean is too: outside the segment 0 stays 0. Alpha goes in less 1, which is 0 where
     the segment is: as 1, it would add the same large amount to all tokens that are covered wholly, as a grid's are.
 
+    There are no parameters and no buffers, so nothing to initialise, save or send to other processes.
+
     Args:
-        mean: For all channels, or one for each.
-        std: Likewise.
+        pixel_mean: For all channels, or one for each.
+        pixel_std: Likewise.
         alpha_channel: Whether alpha becomes a further channel, the last.
         in_chans: Channels of the patches.
 
@@ -37,37 +42,56 @@ class PixelChannels(nn.Module):
         ValueError: If there are too many or too few of them, or one is out of its range.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(
-        self, mean: float | Sequence[float], std: float | Sequence[float], *, alpha_channel: bool, in_chans: int
+        self,
+        pixel_mean: float | Sequence[float],
+        pixel_std: float | Sequence[float],
+        *,
+        alpha_channel: bool,
+        in_chans: int,
     ) -> None:
         super().__init__()
-        self.means, self.stds = _check("pixel_mean", mean, in_chans), _check("pixel_std", std, in_chans)
-        if min(self.stds) <= 0.0:
-            raise ValueError(f"pixel_std must be positive, got {std}")
-        self.takes_any_range = set(self.means) == {0.0} and set(self.stds) == {1.0}
+        self.pixel_mean = _check("pixel_mean", pixel_mean, in_chans)
+        self.pixel_std = _check("pixel_std", pixel_std, in_chans)
+        if min(self.pixel_std) <= 0.0:
+            raise ValueError(f"pixel_std must be above 0, got {describe(pixel_std)}")
         self.alpha_channel = alpha_channel
-        # Not in the state dict: a model has a ViT's keys there.
-        self.register_buffer("mean", torch.tensor(self.means).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(self.stds).view(-1, 1, 1), persistent=False)
 
-    def forward(self, patches: Tensor, alpha: Tensor, padding: Tensor, dtype: torch.dtype) -> Tensor:
-        """Map patches (..., N, C, P, P), alpha (..., N, P, P) and padding (..., N) to (..., N, C or C + 1, P, P)."""
-        padding = padding[..., None, None, None]
-        if patches.is_floating_point() and not self.takes_any_range and not torch.compiler.is_compiling():
-            _check_range(patches.masked_fill(padding, 0.0))
-        pixels, alpha = unit_floats("patches", patches, dtype), unit_floats("alpha", alpha, dtype).unsqueeze(-3)
-        x = torch.addcmul(pixels, alpha, self.mean, value=-1).div_(self.std)
-        if self.alpha_channel:
-            x = torch.cat([x, alpha - 1.0], dim=-3)
+    def forward(self, patches: Tensor, alpha: Tensor, padding: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Make the network's input.
+
+        Args:
+            patches: (..., N, C, P, P), uint8 or float.
+            alpha: (..., N, P, P), uint8 or float.
+            padding: (..., N) bool.
+            dtype: What to compute in.
+
+        Returns:
+            The channels (..., N, C or C + 1, P, P), and alpha in [0, 1] (..., N, P, P); both are zero in padding.
+        """
+        takes_all = self.pixel_mean == (0.0,) and self.pixel_std == (1.0,)
+        if patches.is_floating_point() and not takes_all and not torch.compiler.is_compiling():
+            _check_range(patches, padding)
         # Zeros for whatever lies in padding: masking alone would let a NaN there into the gradients.
-        return x.masked_fill(padding, 0.0)
+        pixels = unit_floats("patches", patches, dtype).masked_fill(padding[..., None, None, None], 0.0)
+        alpha = unit_floats("alpha", alpha, dtype).masked_fill(padding[..., None, None], 0.0)
+        mean, std = (self._per_channel(values, pixels) for values in (self.pixel_mean, self.pixel_std))
+        channels = torch.addcmul(pixels, alpha.unsqueeze(-3), mean, value=-1).div_(std)
+        if self.alpha_channel:
+            holes = (alpha - 1.0).masked_fill(padding[..., None, None], 0.0)
+            channels = torch.cat([channels, holes.unsqueeze(-3)], dim=-3)
+        return channels, alpha
+
+    @staticmethod
+    def _per_channel(values: tuple[float, ...], pixels: Tensor) -> Tensor:
+        """As a tensor that broadcasts over (..., C, P, P)."""
+        if len(values) == 1:
+            return pixels.new_full((1, 1, 1), values[0])
+        return torch.stack([pixels.new_full((1, 1), value) for value in values])
 
     def extra_repr(self) -> str:
         """Show in the printed model what shapes do not tell."""
-        return f"mean={self.means}, std={self.stds}, alpha_channel={self.alpha_channel}"
+        return f"pixel_mean={self.pixel_mean}, pixel_std={self.pixel_std}, alpha_channel={self.alpha_channel}"
 
 
 def mean_color(pixels: Tensor, alpha: Tensor) -> Tensor:
@@ -85,26 +109,35 @@ def unit_floats(name: str, pixels: Tensor, dtype: torch.dtype) -> Tensor:
     return pixels.to(dtype)
 
 
-def _check_range(patches: Tensor) -> None:
-    """Raise where somebody has normalised before the model does."""
-    if not patches.numel():
+def _check_range(patches: Tensor, padding: Tensor) -> None:
+    """Raise for floats that were normalised already, or are in 0..255."""
+    if not padding.numel():
         return
-    lowest, highest = (float(value) for value in patches.detach().aminmax())
-    if lowest < -_TOLERANCE or highest > 1.0 + _TOLERANCE:
+    lowest, highest = patches.detach().flatten(-3).aminmax(dim=-1)
+    bounds = torch.stack([lowest.masked_fill(padding, 0.0).amin(), highest.masked_fill(padding, 0.0).amax()])
+    low, high = bounds.tolist()
+    if low < -_TOLERANCE or high > 1.0 + _TOLERANCE:
+        advice = (
+            "leave Normalize out, as the model normalises by pixel_mean and pixel_std, or build it with pixel_mean=0.0 and "
+            "pixel_std=1.0"
+            if low < 0.0
+            else "convert with v2.ToDtype(..., scale=True)"
+        )
         raise ValueError(
-            f"patches must be uint8, or float in [0, 1], got {lowest:.3g} to {highest:.3g}; the model normalises them by "
-            "pixel_mean and pixel_std, so leave Normalize out, or build it with pixel_mean=0.0, pixel_std=1.0"
+            f"patches must be uint8 or hold floats in [0, 1], got values from {low:g} to {high:g}; {advice}"
         )
 
 
 def _check(name: str, value: Any, channels: int) -> tuple[float, ...]:
-    """One number for all channels, or one for each."""
-    numbers = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
-    if len(numbers) not in (1, channels):
-        raise ValueError(f"{name} must be one number, or one for each of {channels} channels, got {len(numbers)}")
+    """One number for all channels, or one for each; equal ones are one."""
+    listed = value.tolist() if isinstance(value, np.ndarray | Tensor) else value
+    numbers = tuple(listed) if isinstance(listed, Sequence) and not isinstance(listed, str) else (listed,)
     for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise TypeError(f"{name} must be a number, or one for each channel, got {number!r}")
+        if isinstance(number, bool) or not isinstance(number, int | float | np.integer | np.floating):
+            raise TypeError(f"{name} must be a number, or one for each channel, got {describe(value)}")
         if not math.isfinite(number):
-            raise ValueError(f"{name} must be finite, got {number}")
-    return tuple(float(number) for number in numbers)
+            raise ValueError(f"{name} must be finite, got {describe(value)}")
+    if len(numbers) not in (1, channels):
+        raise ValueError(f"{name} must be one number, or one for each of {channels} channels, got {describe(value)}")
+    floats = tuple(float(number) for number in numbers)
+    return floats[:1] if len(set(floats)) == 1 else floats

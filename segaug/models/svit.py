@@ -26,7 +26,7 @@ from segaug._checks import check_choice, check_flag, check_int, check_number, de
 from segaug.models._embeddings import ConvStem, PatchEmbed, PositionEmbed
 from segaug.models._layers import Block, ClassAttentionBlock, Mlp
 from segaug.models._packing import Packing
-from segaug.models._pixels import PixelChannels, mean_color, unit_floats
+from segaug.models._pixels import PixelChannels, mean_color
 from segaug.models._plain import Inputs, PlainSViT, open_tokens
 from segaug.structures import SegmentTokens
 
@@ -63,8 +63,9 @@ class SViT(nn.Module):
             between the two nearest of a row of bins; ``"table"``, one learned embedding for each label.
         stem: ``"linear"``, or ``"conv"``: two small convolutions of stride 2, shared by all tokens, before the projection.
         pixel_mean: Subtracted from a segment's own pixels in [0, 1], for all channels or one for each; outside the segment
-            pixels stay 0, as ``v2.Normalize`` on tokens would not leave them. So put no ``Normalize`` before the model, and
-            give pretrained weights' mean and standard deviation here. 0 and 1 take the patches as they are.
+            pixels stay 0. (A bare ``v2.Normalize`` on tokens moves the outside, too.) So put no ``Normalize`` before the
+            model, and give pretrained weights' mean and standard deviation here. The default is about the mean over the
+            channels of the numbers that are usual for ImageNet; 0 and 1 take the patches as they are.
         pixel_std: What the pixels are divided by after that, likewise.
         alpha_channel: Feed the patch's alpha, less 1, as a further channel, the last. It is 0 where the segment is, so that
             patches that are covered wholly, as a grid's, are not all shifted by the same large amount.
@@ -167,7 +168,6 @@ class SViT(nn.Module):
         self.num_positions = num_positions
 
         self.pixel_channels = PixelChannels(pixel_mean, pixel_std, alpha_channel=alpha_channel, in_chans=in_chans)
-        self.pixel_mean, self.pixel_std = self.pixel_channels.means, self.pixel_channels.stds
         channels = in_chans + alpha_channel
         self.patch_embed = (ConvStem if stem == "conv" else PatchEmbed)(channels, patch_size, embed_dim)
         self.cls_token = _token(embed_dim) if pool != "mean" else None
@@ -223,6 +223,16 @@ class SViT(nn.Module):
         for token in (self.cls_token, self.dist_token, self.reg_token):
             if token is not None:
                 nn.init.normal_(token, std=1e-6)
+
+    @property
+    def pixel_mean(self) -> tuple[float, ...]:
+        """What is subtracted from pixels: one number, or one for each channel."""
+        return self.pixel_channels.pixel_mean
+
+    @property
+    def pixel_std(self) -> tuple[float, ...]:
+        """What pixels are divided by after that."""
+        return self.pixel_channels.pixel_std
 
     @property
     def num_prefix_tokens(self) -> int:
@@ -431,10 +441,9 @@ class SViT(nn.Module):
         self._check(inputs.patches)
         padding = inputs.padding.unsqueeze(-1)  # (..., N, 1)
         dtype = self._dtype
-        channels = self.pixel_channels(inputs.patches, inputs.alpha, inputs.padding, dtype)  # (..., N, C, P, P)
+        channels, alpha = self.pixel_channels(inputs.patches, inputs.alpha, inputs.padding, dtype)  # (..., N, C, P, P)
         x = self.patch_embed(channels)  # (..., N, D)
         if self.color_embed is not None:
-            alpha = unit_floats("alpha", inputs.alpha, dtype).masked_fill(padding[..., None], 0.0)
             x = x + self.color_embed(mean_color(channels[..., : self.in_chans, :, :], alpha))
         if self.num_positions is None:
             positions = torch.cat([inputs.boxes, inputs.areas[..., None]], dim=-1)

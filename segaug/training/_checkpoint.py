@@ -11,9 +11,11 @@ from torch import nn
 
 from segaug._files import write_atomically
 from segaug._optional import require
+from segaug.training._encoder_options import encoder_options, option_differences
 
 __all__ = ["Checkpoint", "check_model", "load_checkpoint", "load_model", "load_optimizer", "save_checkpoint"]
 
+# 3: SViT normalises pixels itself, so weights of before mean something else.
 _FORMAT = 3
 _MODEL, _RAW, _OPTIMIZER = "model/", "raw/", "optimizer/"
 
@@ -82,7 +84,8 @@ def save_checkpoint(
                 tensors[f"{_OPTIMIZER}{names[parameter]}/{key}"] = value
     # Copies: safetensors refuses tensors that share memory.
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    header = json.dumps({"format": _FORMAT, **(meta or {})})
+    options = encoder_options(mean or model)
+    header = json.dumps({"format": _FORMAT, **({"encoder": options} if options else {}), **(meta or {})})
     metadata = {"segaug": header, "has_optimizer": json.dumps(optimizer is not None)}
     # On the disk before the old one is gone: a checkpoint is for days on which the power fails, too.
     write_atomically(Path(path), safetensors.save(plain, metadata=metadata), durable=True)
@@ -143,7 +146,8 @@ def load_model(model: nn.Module, checkpoint: Checkpoint, *, raw: bool = False) -
         raw: Whether to load the weights that training goes on with, where the checkpoint's model is a mean of weights.
 
     Raises:
-        ValueError: If the checkpoint is of another model. The message names the first parameters that differ.
+        ValueError: If the checkpoint is of another model: an SViT with other heads, another kind of position or pixels that
+            are normalised otherwise, or other parameters. The message names what differs first.
     """
     check_model(model, checkpoint, raw=raw)
     model.load_state_dict((raw and checkpoint.raw) or checkpoint.model)
@@ -152,7 +156,7 @@ def load_model(model: nn.Module, checkpoint: Checkpoint, *, raw: bool = False) -
 def check_model(model: nn.Module, checkpoint: Checkpoint, *, raw: bool = False) -> None:
     """Raise the ValueError of :func:`load_model` if a checkpoint is of another model, and change nothing."""
     here, there = model.state_dict(), (raw and checkpoint.raw) or checkpoint.model
-    differences = [
+    differences = option_differences(model, checkpoint.meta) + [
         f"{name} is {_shape(there.get(name))} there and {_shape(here.get(name))} here"
         for name in (*here, *sorted(there.keys() - here.keys()))
         if _shape(here.get(name)) != _shape(there.get(name))

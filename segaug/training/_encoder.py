@@ -2,29 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from segaug.models import SViT
 from segaug.training._checkpoint import load_checkpoint
+from segaug.training._encoder_options import option_differences
 
-__all__ = ["encoder_options", "load_encoder"]
+__all__ = ["load_encoder"]
 
 # What a model of another number of classes, pool or distillation has others of, or has not.
 _MAY_BE_LEFT = ("blocks_token_only.", "cls_token", "dist_token", "fc_norm.", "head.", "head_dist.", "norm.")
 _HEADS = ("head.", "head_dist.")
-# What changes an encoder and need not change any shape.
-_OPTIONS = ("alpha_channel", "num_heads", "pixel_mean", "pixel_std", "position")
-
-
-def encoder_options(model: nn.Module) -> dict[str, Any]:
-    """Return what :func:`load_encoder` compares beside shapes, to be saved as ``"encoder"``; nothing if it is no SViT."""
-    if not isinstance(model, SViT):
-        return {}
-    # As JSON has them.
-    return {name: list(value) if isinstance(value := getattr(model, name), tuple) else value for name in _OPTIONS}
 
 
 def load_encoder(model: nn.Module, path: str | Path) -> list[str]:
@@ -44,9 +33,8 @@ def load_encoder(model: nn.Module, path: str | Path) -> list[str]:
 
     Raises:
         FileNotFoundError: If there is no file.
-        ValueError: If the file is no checkpoint, or its encoder is another: of other shapes, or with other heads or another
-            kind of position, where the file says so, as those of :func:`pretrain` and :func:`fit` do. The message names the
-            first differences.
+        ValueError: If the file is no checkpoint, or its encoder is another: of other shapes, or with other heads, another
+            kind of position, or pixels that are normalised otherwise. The message names the first differences.
 
     Example:
         >>> import tempfile
@@ -64,12 +52,7 @@ def load_encoder(model: nn.Module, path: str | Path) -> list[str]:
     if _pool(here) != _pool(checkpoint.model):
         there.pop("cls_token", None)
     there = {name: tensor for name, tensor in there.items() if name in here or not name.startswith(_MAY_BE_LEFT)}
-    options, saved = encoder_options(model), checkpoint.meta.get("encoder")
-    differences = [
-        f"{name} is {saved[name]!r} there and {options[name]!r} here"
-        for name in options
-        if isinstance(saved, dict) and saved.get(name, options[name]) != options[name]
-    ]
+    differences = option_differences(model, checkpoint.meta)
     if all("pos_embed" in names and names["pos_embed"].ndim == 3 for names in (there, here)):
         # Its rows depend on the pool: as many rows need not be the same ones.
         rows = [table["pos_embed"].shape[1] - len(_with_rows(table)) for table in (checkpoint.model, here)]

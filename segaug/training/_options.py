@@ -10,7 +10,9 @@ __all__ = ["TrainingOptions"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What :func:`fit` takes of numbers that decide a run. Make one to have them checked before the data are made.
+    """The numbers that decide a run of :func:`fit`. Make one to have them checked before the data are made.
+
+    ``fit`` takes each as an argument, so ``fit(..., **dataclasses.asdict(options))``.
 
     Args:
         epochs: As for :func:`fit`, which explains them all.

@@ -14,7 +14,7 @@ from segaug.structures import SegmentTokens
 
 __all__ = ["draw_curves", "draw_tokens"]
 
-_BEFORE, _AFTER = "0.6", "tab:blue"
+_BEFORE, _AFTER = "0.45", "tab:blue"
 
 
 def draw_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
@@ -52,8 +52,8 @@ def draw_tokens(
 ) -> bytes:
     """Draw the tokens of a batch before and after augmentation, with their boxes. Needs the extra ``train``.
 
-    A segment stands in the same column in both rows; one that was left out is blank. Pixels outside a segment are light
-    grey.
+    Boxes are dashed and grey before, blue after. A segment stands in the same column in both rows; one that was left out
+    is blank. Pixels outside a segment are light grey.
 
     Args:
         before: A batch (B, N).

@@ -13,7 +13,6 @@ from segaug._progress import progress_bar
 from segaug.data import BatchedTokens, BatchOrder, TokenSet, seeded_stream
 from segaug.models import MaskedSViT
 from segaug.training._checkpoint import load_model, load_optimizer, save_checkpoint
-from segaug.training._encoder import encoder_options
 from segaug.training._loaders import BatchLoader
 from segaug.training._optim import learning_rate, make_optimizer
 from segaug.training._options import TrainingOptions
@@ -92,6 +91,7 @@ def pretrain(
     if not isinstance(model, MaskedSViT):
         raise TypeError(f"model must be a MaskedSViT, got {type(model).__name__}")
     settings = plain_settings(settings)
+    check_choice("precision", precision, ("no", "bf16"))
     given: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -107,7 +107,6 @@ def pretrain(
     recipe = Recipe() if recipe is None else recipe
     if recipe.batch is not None:
         raise ValueError(f"recipe must have no batch, as there are no targets to mix, got {describe(recipe.batch)}")
-    check_choice("precision", precision, ("no", "bf16"))
     options = {
         **{name: getattr(checked, name) for name in given},
         "mask_ratio": model.mask_ratio,
@@ -262,7 +261,7 @@ class _Pretraining:
     def _save(self) -> None:
         run, model = self._run, self._model
         meta = {"settings": self._settings, "history": self._history}
-        encoder = {**meta, "encoder": encoder_options(model.encoder), "pretrained": model.pretrained}
+        encoder = {**meta, "pretrained": model.pretrained}
         save_checkpoint(run.folder / "encoder.safetensors", model.encoder, meta=encoder)
         run.write_metrics(self._history)
         model.eval()

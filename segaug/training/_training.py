@@ -12,7 +12,6 @@ from segaug._progress import progress_bar
 from segaug.data import Batch, BatchedTokens, BatchOrder, TokenSet
 from segaug.training._checkpoint import load_model, load_optimizer, save_checkpoint
 from segaug.training._distillation import Distillation
-from segaug.training._encoder import encoder_options
 from segaug.training._evaluate import evaluate
 from segaug.training._lines import say, shown, summary
 from segaug.training._loaders import BatchLoader
@@ -235,7 +234,6 @@ class Training:
 
     def _meta(self) -> dict[str, Any]:
         meta: dict[str, Any] = {"settings": self._settings, "history": self._history}
-        meta["encoder"] = encoder_options(self._model)
         if self._mean is not None:
             meta["mean_steps"] = self._mean.steps
         if self._accelerator.scaler is not None:

@@ -15,8 +15,13 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "average_prediction
 def run(tmp_path):
     """A run's folder with an untrained model."""
     settings = {"data": "scenes:count", "size": 64, "seed": 0, "segmenter": None, "max_segments": 20}
-    meta = {"settings": {**settings, "model": "svit_micro"}, "history": []}
-    save_checkpoint(tmp_path / "run" / "best.safetensors", models.svit_micro(5), meta=meta)
+    options = {"pixel_mean": 0.4, "pool": "cls"}
+    classes = [str(number) for number in range(5)]
+    meta = {
+        "settings": {**settings, "model": "svit_micro", "model_options": options, "classes": classes},
+        "history": [],
+    }
+    save_checkpoint(tmp_path / "run" / "best.safetensors", models.svit_micro(5, **options), meta=meta)
     return tmp_path / "run"
 
 

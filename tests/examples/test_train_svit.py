@@ -238,6 +238,9 @@ def test_starts_from_the_weights_of_a_vit(example, tmp_path):
         (("--lr", "-1"), "lr must be at least 0.0, got -1.0"),
         (("--ema-decay", "1"), "ema_decay must be below 1, got 1.0"),
         (("--draw-groups", "0"), "draw_groups must be at least 1, got 0"),
+        (("--checkpoint-steps", "0"), "--checkpoint-steps must be at least 1, got 0"),
+        (("--mix", "2"), r"p must be in \[0.0, 1.0\], got 2.0"),
+        (("--precision", "fp16", "--device", "cpu"), "--precision must be no or bf16 on the CPU, got fp16"),
     ],
 )
 def test_wrong_options_are_said_before_anything_is_segmented(example, arguments, message):

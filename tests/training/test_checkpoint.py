@@ -7,6 +7,7 @@ from torch import nn
 
 from segaug._files import write_atomically
 from segaug.training import RunFolder, load_checkpoint, load_model, load_optimizer, make_optimizer, save_checkpoint
+from segaug.training._encoder_options import encoder_options
 
 
 def trained(model, steps=2):
@@ -23,7 +24,7 @@ def test_model_and_optimizer_come_back(tmp_path, make_model):
     optimizer = trained(model)
     save_checkpoint(tmp_path / "a.safetensors", model, optimizer, meta={"epoch": 3, "text": "é"})
     checkpoint = load_checkpoint(tmp_path / "a.safetensors")
-    assert checkpoint.meta == {"epoch": 3, "text": "é"}
+    assert checkpoint.meta == {"epoch": 3, "text": "é", "encoder": encoder_options(model)}
     other = make_model(pool="mean", position="mlp")
     other_optimizer = make_optimizer(other, lr=0.01)
     load_model(other, checkpoint)

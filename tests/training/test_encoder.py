@@ -3,7 +3,6 @@ import torch
 
 from segaug.models import MaskedSViT, SViT
 from segaug.training import RunFolder, fit, load_checkpoint, load_encoder, pretrain, save_checkpoint
-from segaug.training._encoder import encoder_options
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 POOLS = ("cls", "mean", "class_attention", "distilled")
@@ -128,11 +127,13 @@ def test_rows_of_a_table(tmp_path, make_model, there, here):
             "position is 'fourier' there and 'histogram' here",
         ),
         ({"alpha_channel": True}, {"in_chans": 4}, "alpha_channel is True there and False here"),
+        ({"pixel_mean": 0.5}, {}, r"pixel_mean is \[0.5\] there and \[0.45\] here"),
+        ({}, {"pixel_std": (0.2, 0.2, 0.3)}, r"pixel_std is \[0.225\] there and \[0.2, 0.2, 0.3\] here"),
     ],
 )
 def test_refuses_other_options_of_equal_shapes(tmp_path, make_model, there, here, message):
     trained = make_model(**there)
-    save_checkpoint(tmp_path / "a.safetensors", trained, meta={"encoder": encoder_options(trained)})
+    save_checkpoint(tmp_path / "a.safetensors", trained)
     with pytest.raises(ValueError, match=message):
         load_encoder(make_model(**here), tmp_path / "a.safetensors")
     left = load_encoder(make_model(pool="mean", packed=True, **there), tmp_path / "a.safetensors")
