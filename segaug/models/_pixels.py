@@ -72,11 +72,12 @@ class PixelChannels(nn.Module):
         takes_all = self.pixel_mean == (0.0,) and self.pixel_std == (1.0,)
         if patches.is_floating_point() and not takes_all and not torch.compiler.is_compiling():
             _check_range(patches, padding)
-        # Zeros for whatever lies in padding: masking alone would let a NaN there into the gradients.
-        pixels = unit_floats("patches", patches, dtype).masked_fill(padding[..., None, None, None], 0.0)
-        alpha = unit_floats("alpha", alpha, dtype).masked_fill(padding[..., None, None], 0.0)
+        pixels, alpha = unit_floats("patches", patches, dtype), unit_floats("alpha", alpha, dtype)
         mean, std = (self._per_channel(values, pixels) for values in (self.pixel_mean, self.pixel_std))
         channels = torch.addcmul(pixels, alpha.unsqueeze(-3), mean, value=-1).div_(std)
+        # Zeros for whatever lies in padding: masking attention alone would let a NaN there into the gradients.
+        channels.masked_fill_(padding[..., None, None, None], 0.0)
+        alpha = alpha.masked_fill(padding[..., None, None], 0.0)
         if self.alpha_channel:
             holes = (alpha - 1.0).masked_fill(padding[..., None, None], 0.0)
             channels = torch.cat([channels, holes.unsqueeze(-3)], dim=-3)
