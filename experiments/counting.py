@@ -19,6 +19,12 @@ ROWS = {
         for name, segmenter in KINDS.items()
     },
     **{
+        f"NLVR, number of objects, {name}, 60 epochs": Row(
+            data="nlvr:objects", segmenter=segmenter, augment="none", epochs=60
+        )
+        for name, segmenter in KINDS.items()
+    },
+    **{
         f"drawn, {task}, {name}, {augment}": Row(data=f"scenes:{task}", segmenter=segmenter, augment=augment, epochs=10)
         for task in ("count", "majority", "relation", "orientation")
         for name, segmenter in DRAWN.items()

@@ -1,6 +1,6 @@
 """Table "low data": photos, few per class; ViT and S-ViT without augmentation, with the image's and with the segments'."""
 
-from _base import IMAGE, SEGMENT, svit, vit
+from _base import IMAGE, RAW, SEGMENT, svit, vit
 from _table import options, run_table
 
 # As many steps as a few minutes allow; the same for all rows of a size.
@@ -12,6 +12,14 @@ ROWS = {
     for name, make in (("ViT", vit), ("S-ViT", svit))
     for title, augment in (("none", "none"), ("image-level", IMAGE), ("per-segment", SEGMENT))
 }
+# With the fewest photos, what normalising does to pixels' weight against positions' shows.
+for pixels, options_of_pixels in (
+    ("not normalised", RAW),
+    ("centred, not scaled", {"pixel_mean": 0.45, "pixel_std": 1.0}),
+):
+    ROWS[f"25 per class, S-ViT, per-segment, pixels {pixels}"] = svit(
+        SEGMENT, limit=25, epochs=EPOCHS[25], model=options_of_pixels
+    )
 
 if __name__ == "__main__":
     run_table("low data", ROWS, options(__doc__ or "", ROWS, SEEDS))

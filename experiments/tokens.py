@@ -3,11 +3,10 @@
 Four rows of ViT stand beside them, as controls.
 """
 
-from _base import IMAGE, SEGMENT, SEGMENTS, photos, svit, vit
+from _base import IMAGE, RAW, SEGMENT, SEGMENTS, photos, svit, vit
 from _table import options, run_table
 
 SEEDS = (0,)
-RAW = {"pixel_mean": 0.0, "pixel_std": 1.0}
 ROWS = {
     "as in the other tables": svit(SEGMENT),
     "position: MLP of the five numbers": svit(SEGMENT, model={"position": "mlp"}),
