@@ -38,6 +38,7 @@ def load_encoder(model: nn.Module, path: str | Path) -> list[str]:
 
     Example:
         >>> import tempfile
+        >>> from segaug.models import SViT
         >>> from segaug.training import save_checkpoint
         >>> small = {"patch_size": 4, "embed_dim": 8, "depth": 1, "num_heads": 1}
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -66,12 +66,12 @@ def compare(run: RunFolder, settings: Mapping[str, Any], model: nn.Module, *, ma
     if differing:
         raise ValueError(f"the run in {run.folder} cannot be resumed with other settings: {'; '.join(differing)}")
     if run.resumed is not None:
-        # First the shapes, as that message says more.
+        # First the shapes and the encoder's options, as that message says more.
         check_model(model, run.resumed, raw=True)
     if there.get("model_structure") != settings["model_structure"]:
         raise ValueError(
             f"the run in {run.folder} cannot be resumed with another model: the model's structure changed, though its "
-            "weights have the same shapes; num_heads or a drop rate may differ"
+            "weights have the same shapes; a drop rate may differ"
         )
     done, epochs = len(run.history), settings["epochs"]
     if done > epochs:

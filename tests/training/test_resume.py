@@ -55,8 +55,13 @@ def test_settings_that_cannot_be_saved_are_refused_at_once(go, tmp_path, value):
 def test_another_model_of_the_same_shapes_is_refused(go, tmp_path):
     go(1)
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
-    for options in ({"num_heads": 4}, {"drop_path_rate": 0.5}, {"drop_rate": 0.1}):
-        with pytest.raises(ValueError, match=r"cannot be resumed with another model: the model's structure changed"):
+    for options, message in (
+        ({"num_heads": 4}, "is of another model: num_heads is 2 there and 4 here"),
+        ({"pixel_mean": 0.5}, r"is of another model: pixel_mean is \[0\.45\] there and \[0\.5\] here"),
+        ({"drop_path_rate": 0.5}, "cannot be resumed with another model: the model's structure changed"),
+        ({"drop_rate": 0.1}, "cannot be resumed with another model: the model's structure changed"),
+    ):
+        with pytest.raises(ValueError, match=message):
             go(2, **options)
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
     # Of other shapes: which, says more.
