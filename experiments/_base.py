@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from _rows import Row
 
-__all__ = ["IMAGE", "PATCHES", "RAW", "SEGMENT", "SEGMENTS", "photos", "svit", "vit"]
+__all__ = ["CENTRED", "IMAGE", "PATCHES", "RAW", "SEGMENT", "SEGMENTS", "photos", "svit", "vit"]
 
 # 43 tokens of a photo of 144x144 on average, and a grid of as many patches for the ViT.
 SEGMENTS = "felzenszwalb:scale=150,min_size=60"
@@ -14,6 +14,8 @@ IMAGE = "image-weak"
 SEGMENT = "drop+flip+color+position+mirror"
 # The model takes pixels as they are.
 RAW = {"pixel_mean": 0.0, "pixel_std": 1.0}
+# It takes the mean off and leaves their spread.
+CENTRED = {"pixel_mean": 0.45, "pixel_std": 1.0}
 
 
 def photos(segmenter: str, augment: str = "none", *, limit: int = 100, epochs: int = 40, **options: object) -> Row:

@@ -22,7 +22,7 @@ class Row:
         limit: Training images per class; None takes all.
         segmenter: As for ``parse_segmenter``; ``true`` is the drawn scenes' own.
         augment: Names of :mod:`_augmentations`, joined by ``+``.
-        model: Options of ``svit_micro``.
+        model: Options of ``svit_micro``, whose ``pixel_std`` is that of a ViT unless it is given.
         tokenize: Options of ``Tokenize``.
         epochs: Epochs of the training.
         lr: Highest learning rate.

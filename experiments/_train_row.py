@@ -14,7 +14,9 @@ from segaug.data import TokenSet, seeded_stream
 from segaug.models import svit_micro
 from segaug.training import RunFolder, fit, load_encoder
 
-__all__ = ["Trained", "train_row"]
+__all__ = ["PIXEL_STD", "Trained", "model_options", "train_row"]
+
+PIXEL_STD = 0.225
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Trained:
     model: nn.Module
     images: TokenSet
     lines: list[dict[str, Any]]
+
+
+def model_options(row: Row) -> dict[str, Any]:
+    """The row's options of ``svit_micro``: pixels are scaled as is usual for a ViT, which svit_micro itself does not."""
+    return {"pixel_std": PIXEL_STD, **row.model}
 
 
 def train_row(
@@ -54,7 +61,7 @@ def train_row(
         nlvr=nlvr,
         store=store,
     )
-    options = dict(row.model)
+    options = model_options(row)
     if options.get("position") == "table":
         options["num_positions"] = max(train.lengths)
     with seeded_stream(seed):

@@ -1,6 +1,6 @@
 """Table "low data": photos, few per class; ViT and S-ViT without augmentation, with the image's and with the segments'."""
 
-from _base import IMAGE, RAW, SEGMENT, svit, vit
+from _base import CENTRED, IMAGE, RAW, SEGMENT, svit, vit
 from _table import options, run_table
 
 # As many steps as a few minutes allow; the same for all rows of a size.
@@ -15,7 +15,7 @@ ROWS = {
 # With the fewest photos, what normalising does to pixels' weight against positions' shows.
 for pixels, options_of_pixels in (
     ("not normalised", RAW),
-    ("centred, not scaled", {"pixel_mean": 0.45, "pixel_std": 1.0}),
+    ("centred, not scaled", CENTRED),
 ):
     ROWS[f"25 per class, S-ViT, per-segment, pixels {pixels}"] = svit(
         SEGMENT, limit=25, epochs=EPOCHS[25], model=options_of_pixels

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from _base import SEGMENT, SEGMENTS, svit
 from _table import options, run_table
+from _train_row import PIXEL_STD
 
 SEEDS = range(5)
 NAME, EPOCHS = "masked-100", 100
@@ -36,7 +37,7 @@ def main() -> None:
             how = ["--resume", str(run)]
         else:
             how = ["--data", str(args.photos), "--segmenter", SEGMENTS, "--epochs", str(EPOCHS), "--out", str(run)]
-            how += ["--precision", "bf16", "--pixels", "plain"]
+            how += ["--precision", "bf16", "--pixels", "plain", "--model-options", f"pixel_std={PIXEL_STD}"]
         command = [sys.executable, str(example), *how, "--workers", "0", "--cache", str(args.store)]
         subprocess.run(command, check=True)
     run_table("pretraining", ROWS, args)

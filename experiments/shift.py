@@ -14,6 +14,7 @@ from _base import IMAGE, SEGMENT, svit, vit
 from _lines import append_line, read_lines
 from _rows import Row
 from _table import RESULTS, options, run_table
+from _train_row import model_options
 
 from segaug import Tokenize
 from segaug.data import ImageFolder, Images, open_data, parse_segmenter
@@ -85,7 +86,7 @@ def _evaluate(table: str, name: str, row: Row, seed: int, args: argparse.Namespa
 
 
 def _load(row: Row, path: Path, images: Images) -> TrainedRun:
-    model = svit_micro(len(images.classes), **row.model)
+    model = svit_micro(len(images.classes), **model_options(row))
     load_model(model, load_checkpoint(path))
     patches = row.segmenter.startswith("grid")
     return TrainedRun(

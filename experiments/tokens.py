@@ -1,9 +1,9 @@
 """Table "which tokens": S-ViT with per-segment augmentation on 100 photos per class, one choice changed at a time, one seed.
 
-Four rows of ViT stand beside them, as controls.
+Five rows of ViT stand beside them, as controls.
 """
 
-from _base import IMAGE, RAW, SEGMENT, SEGMENTS, photos, svit, vit
+from _base import CENTRED, IMAGE, RAW, SEGMENT, SEGMENTS, photos, svit, vit
 from _table import options, run_table
 
 SEEDS = (0,)
@@ -13,6 +13,7 @@ ROWS = {
     "no alpha channel": svit(SEGMENT, model={"alpha_channel": False}),
     "class token": svit(SEGMENT, model={"pool": "cls"}),
     "pixels not normalised": svit(SEGMENT, model=RAW),
+    "pixels centred, not scaled": svit(SEGMENT, model=CENTRED),
     "aspect kept": svit(SEGMENT, tokenize={"aspect": "keep"}),
     "hard edges": svit(SEGMENT, tokenize={"edges": "hard"}),
     "position: histogram": svit(SEGMENT, model={"position": "histogram"}),
@@ -26,6 +27,7 @@ ROWS = {
     "Voronoi": photos("voronoi:n=43", SEGMENT),
     "ViT, image-level augmentation": vit(IMAGE),
     "ViT, pixels not normalised, image-level augmentation": vit(IMAGE, model=RAW),
+    "ViT, pixels centred, not scaled, image-level augmentation": vit(IMAGE, model=CENTRED),
     "ViT, 64 patches, image-level augmentation": photos("grid:rows=8,cols=8", IMAGE),
     "whole box": svit(SEGMENT, tokenize={"edges": "box"}),
     "watershed": photos("watershed:n_segments=43", SEGMENT),
