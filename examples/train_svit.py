@@ -143,6 +143,8 @@ def parse_arguments() -> argparse.Namespace:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
     if args.draw_groups is not None and args.draw_groups % PROCESSES:
         raise ValueError(f"--draw-groups must be a multiple of the {PROCESSES} processes, got {args.draw_groups}")
+    if not 0.0 <= args.mix <= 1.0:
+        raise ValueError(f"--mix must be in [0, 1], got {args.mix}")
     if args.weights is not None and args.vit_weights is not None:
         raise ValueError("--weights and --vit-weights exclude each other, got both")
     return args

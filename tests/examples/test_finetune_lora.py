@@ -53,6 +53,18 @@ def few_scenes(monkeypatch):
 
 
 @pytest.mark.usefixtures("few_scenes")
+def test_the_model_has_the_runs_options(example, tmp_path):
+    options = {"pixel_mean": 0.4, "num_heads": 8}
+    save_checkpoint(
+        tmp_path / "run.safetensors", models.svit_micro(5, **options), meta={"settings": {"model_options": options}}
+    )
+    code, _, err = example("run.safetensors", "--data", "scenes:relation", "--scenes", 4, "--epochs", 1, "--out", "run")
+    assert code == 0, err
+    saved = load_checkpoint(tmp_path / "run" / "merged.safetensors").meta["encoder"]
+    assert (saved["pixel_mean"], saved["num_heads"]) == ([0.4], 8)
+
+
+@pytest.mark.usefixtures("few_scenes")
 def test_learns_little_and_gives_a_plain_model(example, weights, tmp_path):
     code, out, err = example(
         weights,

@@ -239,7 +239,7 @@ def test_starts_from_the_weights_of_a_vit(example, tmp_path):
         (("--ema-decay", "1"), "ema_decay must be below 1, got 1.0"),
         (("--draw-groups", "0"), "draw_groups must be at least 1, got 0"),
         (("--checkpoint-steps", "0"), "--checkpoint-steps must be at least 1, got 0"),
-        (("--mix", "2"), r"p must be in \[0.0, 1.0\], got 2.0"),
+        (("--mix", "2"), r"--mix must be in \[0, 1\], got 2.0"),
         (("--precision", "fp16", "--device", "cpu"), "--precision must be no or bf16 on the CPU, got fp16"),
     ],
 )
