@@ -122,11 +122,11 @@ class MaskedSViT(nn.Module):
             hidden: (..., N) bool, which to hide; None draws them (:meth:`draw_hidden`).
 
         Returns:
-            - The loss: a hidden token's is the squared error over its pixels and channels, each weighted by its alpha; of
-              these the mean over the batch's hidden tokens, 0 if there are none. A token without coverage counts as 0.
-            - The prediction (..., N, C, P, P) float: straight colours, which outside the segment mean nothing; normalised
-              if :attr:`normalize` is set. Zeros where nothing is hidden.
-            - Which tokens were hidden, (..., N) bool.
+            The loss, the prediction and which tokens were hidden. The loss of a hidden token is the squared error over its
+            pixels and channels, each weighted by its alpha; of these it is the mean over the batch's hidden tokens, 0 if
+            there are none. A token without coverage counts as 0. The prediction is (..., N, C, P, P) float: straight
+            colours, which outside the segment mean nothing; normalised if :attr:`normalize` is set; zeros where nothing is
+            hidden. Which were hidden is (..., N) bool.
 
         Raises:
             TypeError: If ``tokens`` are no SegmentTokens, their patches neither uint8 nor float, or ``hidden`` is not bool.
