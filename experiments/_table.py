@@ -13,7 +13,17 @@ from typing import Any
 from _lines import append_line, read_lines
 from _rows import Row
 
-__all__ = ["RESULTS", "Result", "options", "print_table", "read_results", "run_table", "summary", "table_lines"]
+__all__ = [
+    "RESULTS",
+    "Result",
+    "missing_trainings",
+    "options",
+    "print_table",
+    "read_results",
+    "run_table",
+    "summary",
+    "table_lines",
+]
 
 _HERE = Path(__file__).resolve().parent
 RESULTS = _HERE / "results" / "runs.csv"
@@ -50,7 +60,7 @@ def options(description: str, rows: Mapping[str, Row], seeds: Sequence[int]) -> 
     return parser.parse_args()
 
 
-def run_table(title: str, rows: Mapping[str, Row], args: argparse.Namespace) -> None:
+def run_table(title: str, rows: Mapping[str, Row], args: argparse.Namespace, *, against: Row | None = None) -> None:
     """Train every row with every seed that has no result yet, and print the table.
 
     Results go to ``results/runs.csv`` one by one, so a table that was interrupted goes on where it stopped, and a row that
@@ -60,12 +70,11 @@ def run_table(title: str, rows: Mapping[str, Row], args: argparse.Namespace) -> 
         title: Name of the table.
         rows: Its rows, by the name that the table prints.
         args: From :func:`options`.
+        against: As for :func:`table_lines`.
     """
-    chosen = {name: row for name, row in rows.items() if args.rows is None or name in args.rows}
-    done = read_results()
-    # Seed by seed, so that an interrupted table has whole seeds.
-    missing = [(name, row, seed) for seed in args.seeds for name, row in chosen.items() if (row.key, seed) not in done]
+    chosen = _chosen(rows, args)
     if not args.print:
+        missing = missing_trainings(rows, args)
         print(
             f"{title}: {len(missing)} trainings to do, {len(chosen) * len(args.seeds) - len(missing)} there", flush=True
         )
@@ -74,7 +83,18 @@ def run_table(title: str, rows: Mapping[str, Row], args: argparse.Namespace) -> 
                 name, row, seed, result = future.result()
                 _keep(row, seed, result)
                 print(f"{name}, seed {seed}: {result['accuracy']} ({result['cpu_minutes']} CPU minutes)", flush=True)
-    print_table(chosen, args.seeds)
+    print_table(chosen, args.seeds, against=against)
+
+
+def missing_trainings(rows: Mapping[str, Row], args: argparse.Namespace) -> list[tuple[str, Row, int]]:
+    """Name, row and seed of what was asked for and has no result, seed by seed: an interrupted table has whole seeds."""
+    done = read_results()
+    chosen = _chosen(rows, args).items()
+    return [(name, row, seed) for seed in args.seeds for name, row in chosen if (row.key, seed) not in done]
+
+
+def _chosen(rows: Mapping[str, Row], args: argparse.Namespace) -> dict[str, Row]:
+    return {name: row for name, row in rows.items() if args.rows is None or name in args.rows}
 
 
 def _train(name: str, row: Row, seed: int, args: argparse.Namespace) -> tuple[str, Row, int, Result]:
@@ -110,21 +130,44 @@ def summary(row: Row, seeds: Sequence[int], results: Mapping[tuple[str, int], Re
     }
 
 
-def table_lines(rows: Mapping[str, Row], seeds: Sequence[int]) -> Iterator[str]:
-    """The table in Markdown, rows without a result left out."""
+def table_lines(rows: Mapping[str, Row], seeds: Sequence[int], *, against: Row | None = None) -> Iterator[str]:
+    """The table in Markdown, rows without a result left out.
+
+    Args:
+        rows: The rows, by the name that is printed.
+        seeds: The seeds that count.
+        against: A row; how far the others are from it is printed, over the seeds that both have.
+    """
     results = read_results()
-    yield "| row | accuracy | seeds | tokens | epochs | CPU min | images/s | train |"
-    yield "|---|---|---|---|---|---|---|---|"
+    column = "" if against is None else " difference |"
+    yield f"| row | accuracy |{column} seeds | tokens | epochs | CPU min | images/s | train |"
+    yield "|---|---|" + ("" if against is None else "---|") + "---|---|---|---|---|---|"
     for name, row in rows.items():
         line = summary(row, seeds, results)
-        if line is not None:
-            spread = "" if line["spread"] is None else f" ± {line['spread']:.1f}"
-            yield (
-                f"| {name} | {line['mean']:.1f}{spread} | {line['seeds']} | {line['tokens']:.0f} | {row.epochs} "
-                f"| {line['cpu_minutes']:.1f} | {line['images_per_cpu_second']:.0f} | {line['train_accuracy']:.0f} |"
-            )
+        if line is None:
+            continue
+        column = "" if against is None else f" {_difference(row, against, seeds, results)} |"
+        yield (
+            f"| {name} | {_with_spread(line['mean'], line['spread'])} |{column} {line['seeds']} | {line['tokens']:.0f} "
+            f"| {row.epochs} | {line['cpu_minutes']:.1f} | {line['images_per_cpu_second']:.0f} "
+            f"| {line['train_accuracy']:.0f} |"
+        )
 
 
-def print_table(rows: Mapping[str, Row], seeds: Sequence[int]) -> None:
-    """Print a table."""
-    print(*table_lines(rows, seeds), sep="\n")
+def _difference(row: Row, base: Row, seeds: Sequence[int], results: Mapping[tuple[str, int], Result]) -> str:
+    """Seed by seed, so that rows of other numbers of seeds can be compared: a seed's photos are easy or hard for all rows."""
+    both = [seed for seed in seeds if (row.key, seed) in results and (base.key, seed) in results]
+    if row == base or not both:
+        return ""
+    pairs = ((float(results[key, seed]["accuracy"]) for key in (row.key, base.key)) for seed in both)
+    points = [mine - its for mine, its in pairs]
+    return _with_spread(statistics.mean(points), statistics.stdev(points) if len(points) > 1 else None, sign="+")
+
+
+def _with_spread(mean: float, spread: float | None, sign: str = "") -> str:
+    return f"{mean:{sign}.1f}" + ("" if spread is None else f" ± {spread:.1f}")
+
+
+def print_table(rows: Mapping[str, Row], seeds: Sequence[int], *, against: Row | None = None) -> None:
+    """Print a table (:func:`table_lines`)."""
+    print(*table_lines(rows, seeds, against=against), sep="\n")

@@ -1,6 +1,7 @@
 """Train one row with one seed, as all tables do."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from segaug.data import TokenSet, seeded_stream
 from segaug.models import svit_micro
 from segaug.training import RunFolder, fit, load_encoder
 
-__all__ = ["PIXEL_STD", "Trained", "model_options", "train_row"]
+__all__ = ["Trained", "model_options", "train_row"]
 
-PIXEL_STD = 0.225
+_PIXEL_STD = 0.225
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class Trained:
     lines: list[dict[str, Any]]
 
 
-def model_options(row: Row) -> dict[str, Any]:
-    """The row's options of ``svit_micro``: pixels are scaled as is usual for a ViT, which svit_micro itself does not."""
-    return {"pixel_std": PIXEL_STD, **row.model}
+def model_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's options of ``svit_micro``: pixels are scaled as is usual for a ViT, which svit_micro itself does not."""
+    return {"pixel_std": _PIXEL_STD, **options}
 
 
 def train_row(
@@ -61,7 +62,7 @@ def train_row(
         nlvr=nlvr,
         store=store,
     )
-    options = model_options(row)
+    options = model_options(row.model)
     if options.get("position") == "table":
         options["num_positions"] = max(train.lengths)
     with seeded_stream(seed):

@@ -3,7 +3,7 @@
 from _base import SEGMENT, svit
 from _table import options, run_table
 
-SEEDS = (0,)
+SEEDS = range(3)
 ROWS = {
     "none": svit(),
     "flip": svit("flip"),
@@ -18,6 +18,8 @@ ROWS = {
     "the recipe, and crop-resize": svit("drop+flip+crop+color+position+mirror"),
     "the recipe, and SegmentMix": svit("drop+flip+color+position+mirror+mix"),
 }
+# The row that the others are compared with.
+AGAINST = ROWS["none"]
 
 if __name__ == "__main__":
-    run_table("which augmentation", ROWS, options(__doc__ or "", ROWS, SEEDS))
+    run_table("which augmentation", ROWS, options(__doc__ or "", ROWS, SEEDS), against=AGAINST)

@@ -12,14 +12,23 @@ ROWS = {
     for name, make in (("ViT", vit), ("S-ViT", svit))
     for title, augment in (("none", "none"), ("image-level", IMAGE), ("per-segment", SEGMENT))
 }
+# Both: the image's draw first, then each segment's own.
+for limit in (25, 100):
+    ROWS[f"{limit} per class, S-ViT, image-level and per-segment"] = svit(
+        f"{IMAGE}+{SEGMENT}", limit=limit, epochs=EPOCHS[limit]
+    )
 # With the fewest photos, what normalising does to pixels' weight against positions' shows.
 for pixels, options_of_pixels in (
     ("not normalised", RAW),
     ("centred, not scaled", CENTRED),
 ):
-    ROWS[f"25 per class, S-ViT, per-segment, pixels {pixels}"] = svit(
-        SEGMENT, limit=25, epochs=EPOCHS[25], model=options_of_pixels
-    )
+    for title, augment in (("image-level", IMAGE), ("per-segment", SEGMENT)):
+        ROWS[f"25 per class, S-ViT, {title}, pixels {pixels}"] = svit(
+            augment, limit=25, epochs=EPOCHS[25], model=options_of_pixels
+        )
+# Whether a longer training closes the gap.
+for name, row in (("ViT, image-level", vit(IMAGE, epochs=120)), ("S-ViT, per-segment", svit(SEGMENT, epochs=120))):
+    ROWS[f"100 per class, {name}, 120 epochs"] = row
 
 if __name__ == "__main__":
     run_table("low data", ROWS, options(__doc__ or "", ROWS, SEEDS))

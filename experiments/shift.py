@@ -86,7 +86,7 @@ def _evaluate(table: str, name: str, row: Row, seed: int, args: argparse.Namespa
 
 
 def _load(row: Row, path: Path, images: Images) -> TrainedRun:
-    model = svit_micro(len(images.classes), **model_options(row))
+    model = svit_micro(len(images.classes), **model_options(row.model))
     load_model(model, load_checkpoint(path))
     patches = row.segmenter.startswith("grid")
     return TrainedRun(

@@ -5,7 +5,25 @@ import os
 import uuid
 from pathlib import Path
 
-__all__ = ["write_atomically"]
+__all__ = ["check_folder", "write_atomically"]
+
+
+def check_folder(name: str, path: Path) -> None:
+    """Check that a folder is there or can be made, before the work whose results go into it.
+
+    Args:
+        name: The argument, for the message.
+        path: The folder.
+
+    Raises:
+        ValueError: If it, or one above it, is a file.
+        PermissionError: If it cannot be written, or not be made.
+    """
+    nearest = next(folder for folder in (path, *path.parents) if folder.exists())
+    if not nearest.is_dir():
+        raise ValueError(f"{name} must be a folder, there is a file at {nearest}")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(f"{name} must be a folder that can be written, {nearest} cannot")
 
 
 def write_atomically(path: Path, data: bytes, *, scratch: Path | None = None, durable: bool = False) -> None:

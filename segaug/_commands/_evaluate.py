@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from segaug._checks import check_int
+from segaug._files import check_folder
 
 __all__ = ["add_evaluate", "run_evaluate"]
 
@@ -73,8 +74,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
         check_int("--limit-per-class", options.limit_per_class, minimum=1)
     corruptions = _corruptions(options.corruptions, CORRUPTIONS)
     severities = _severities(options.severities)
-    if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise ValueError(f"--out must be a folder, there is a file at {options.out}")
+    if options.out is not None:
+        check_folder("--out", options.out)
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -97,12 +98,12 @@ def run_evaluate(options: argparse.Namespace) -> int:
         skip_bad=options.skip_bad,
         progress=sys.stderr.isatty(),
     )
+    # Printed first: a full disk then loses the files alone.
+    print(
+        json.dumps(evaluation.to_dict(), allow_nan=False) if options.json else format_evaluation(evaluation), flush=True
+    )
     written = [] if options.out is None else write_evaluation(evaluation, options.out)
-    if options.json:
-        print(json.dumps(evaluation.to_dict(), allow_nan=False))
-        return 0
-    print(format_evaluation(evaluation))
-    if written:
+    if written and not options.json:
         print(f"\nwrote {', '.join(path.name for path in written)} to {options.out}")
     return 0
 

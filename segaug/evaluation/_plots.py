@@ -43,8 +43,9 @@ def draw_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -
         names = [shorten(name) for name in classes]
         size = 9 if number <= 30 else 6
         slant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if number <= 30 else {"rotation": 90}
-        panel.set_xticks(range(number), names, fontsize=size, **slant)
-        panel.set_yticks(range(number), names, fontsize=size)
+        # Names are no formulas, even with two dollars in them.
+        panel.set_xticks(range(number), names, fontsize=size, parse_math=False, **slant)
+        panel.set_yticks(range(number), names, fontsize=size, parse_math=False)
     if number <= _MOST_NUMBERS:
         for (row, column), count in np.ndenumerate(counts):
             color = "white" if shares[row, column] > 0.5 else "0.15"

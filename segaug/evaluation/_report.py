@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segaug._files import write_atomically
+from segaug._files import check_folder, write_atomically
 from segaug.evaluation._evaluate import Evaluation
 from segaug.evaluation._plots import draw_confusion, draw_reliability, shorten
 
@@ -46,7 +46,8 @@ def format_evaluation(evaluation: Evaluation) -> str:
 def write_evaluation(evaluation: Evaluation, folder: str | Path) -> list[Path]:
     """Write ``metrics.json``, ``per_class.csv``, ``corruptions.csv``, ``confusion.png`` and ``reliability.png``.
 
-    Every file is complete or absent. ``corruptions.csv`` is written only if there were corruptions.
+    Every file is complete or absent. ``corruptions.csv`` is written only if there were corruptions; one of an evaluation
+    before this is removed otherwise.
 
     Args:
         evaluation: What was measured.
@@ -60,8 +61,7 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> list[Path]:
         OSError: If a file cannot be written.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"out must be a folder, there is a file at {folder}")
+    check_folder("out", folder)
     scores = evaluation.scores
     content = {
         "metrics.json": (json.dumps(evaluation.to_dict(), indent=1, allow_nan=False) + "\n").encode(),
@@ -79,6 +79,8 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> list[Path]:
             [(line.corruption, line.severity, line.accuracy, line.negative_log_likelihood, line.mean_tokens)
              for line in evaluation.corruptions],
         )  # fmt: skip
+    else:
+        (folder / "corruptions.csv").unlink(missing_ok=True)
     for name, data in content.items():
         write_atomically(folder / name, data)
     return [folder / name for name in content]

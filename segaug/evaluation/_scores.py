@@ -142,7 +142,10 @@ def classification_scores(logits: torch.Tensor, targets: torch.Tensor, classes: 
         top5_accuracy=_top5(metrics, probabilities, targets) if count > 5 else None,
         negative_log_likelihood=float(F.cross_entropy(logits, targets)),
         calibration_error=float(
-            metrics.multiclass_calibration_error(probabilities, targets, n_bins=_BINS, norm="l1", **options)
+            # A confidence of 1, in float32, would have a 16th bin there.
+            metrics.multiclass_calibration_error(
+                probabilities.clamp(max=1 - 1e-7), targets, n_bins=_BINS, norm="l1", **options
+            )
         ),
         mean_average_precision=sum(row.average_precision or 0.0 for row in present) / len(present),
         macro=Averages(

@@ -11,6 +11,7 @@ from torch import nn
 
 from segaug._files import write_atomically
 from segaug._optional import require
+from segaug.training._compiled import uncompiled
 from segaug.training._encoder_options import encoder_options, option_differences
 
 __all__ = ["Checkpoint", "check_model", "load_checkpoint", "load_model", "load_optimizer", "save_checkpoint"]
@@ -53,7 +54,7 @@ def save_checkpoint(
 
     Args:
         path: The file, by custom with the suffix ``.safetensors``.
-        model: Its parameters and buffers are saved.
+        model: Its parameters and buffers are saved, a compiled model's under their own names.
         optimizer: Its state for each parameter is saved too, if given; its hyperparameters are not.
         meta: Anything else, as JSON can hold it.
         mean: A model of the same shape that is saved in place of ``model``, whose own weights are then kept beside it to
@@ -72,7 +73,10 @@ def save_checkpoint(
         (['bias', 'weight'], {'epoch': 3})
     """
     safetensors = require("safetensors.torch", extra="train")
-    tensors = {_MODEL + name: tensor for name, tensor in (mean or model).state_dict().items()}
+    # Not by its truth: a module with a length of its own may be false, and a compiled one has none.
+    model = uncompiled(model)
+    shown = model if mean is None else uncompiled(mean)
+    tensors = {_MODEL + name: tensor for name, tensor in shown.state_dict().items()}
     if mean is not None and optimizer is not None:
         tensors.update({_RAW + name: tensor for name, tensor in model.state_dict().items()})
     if optimizer is not None:
@@ -84,7 +88,7 @@ def save_checkpoint(
                 tensors[f"{_OPTIMIZER}{names[parameter]}/{key}"] = value
     # Copies: safetensors refuses tensors that share memory.
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    options = encoder_options(mean or model)
+    options = encoder_options(shown)
     header = json.dumps({"format": _FORMAT, **({"encoder": options} if options else {}), **(meta or {})})
     metadata = {"segaug": header, "has_optimizer": json.dumps(optimizer is not None)}
     # On the disk before the old one is gone: a checkpoint is for days on which the power fails, too.
@@ -149,13 +153,14 @@ def load_model(model: nn.Module, checkpoint: Checkpoint, *, raw: bool = False) -
         ValueError: If the checkpoint is of another model: an SViT with other heads, another kind of position or pixels that
             are normalised otherwise, or other parameters. The message names what differs first.
     """
+    model = uncompiled(model)
     check_model(model, checkpoint, raw=raw)
     model.load_state_dict((raw and checkpoint.raw) or checkpoint.model)
 
 
 def check_model(model: nn.Module, checkpoint: Checkpoint, *, raw: bool = False) -> None:
     """Raise the ValueError of :func:`load_model` if a checkpoint is of another model, and change nothing."""
-    here, there = model.state_dict(), (raw and checkpoint.raw) or checkpoint.model
+    here, there = uncompiled(model).state_dict(), (raw and checkpoint.raw) or checkpoint.model
     differences = option_differences(model, checkpoint.meta) + [
         f"{name} is {_shape(there.get(name))} there and {_shape(here.get(name))} here"
         for name in (*here, *sorted(there.keys() - here.keys()))
@@ -191,7 +196,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, checkpoin
 
 
 def _names(model: nn.Module) -> dict[torch.Tensor, str]:
-    return {parameter: name for name, parameter in model.named_parameters()}
+    return {parameter: name for name, parameter in uncompiled(model).named_parameters()}
 
 
 def _shape(tensor: torch.Tensor | None) -> str:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from segaug.training._checkpoint import load_checkpoint
+from segaug.training._compiled import uncompiled
 from segaug.training._encoder_options import option_differences
 
 __all__ = ["load_encoder"]
@@ -47,6 +48,7 @@ def load_encoder(model: nn.Module, path: str | Path) -> list[str]:
         ['head.weight', 'head.bias']
     """
     checkpoint = load_checkpoint(path)
+    model = uncompiled(model)
     here = model.state_dict()
     pretrained = checkpoint.meta.get("pretrained", checkpoint.model.keys())
     there = {name: checkpoint.model[name] for name in pretrained if not name.startswith(_HEADS)}

@@ -83,15 +83,17 @@ def fit(
         label_smoothing: Probability that is spread over all classes (arXiv 1512.00567).
         clip_norm: Longest gradient; a longer one is shortened to it.
         ema_decay: Decay of a running mean of the weights, in [0, 1), which is then evaluated and saved as the model in
-            place of the last weights; early on the decay is lower, (1 + n) / (10 + n) after n steps. None keeps none.
+            place of the last weights; early on the decay is lower, (1 + n) / (10 + n) after n steps. ``model`` itself
+            keeps the last weights; the mean is in the run's ``best.safetensors``. None keeps none.
         distillation: Logits of a teacher to learn from as well; not together with a recipe that has ``batch``.
         seed: Decides the order and all draws of the training; the model's weights are the caller's.
         workers: Processes that make and augment batches; 0 does it in this one. None are started where there is
             nothing to do for them.
         device: Where the model runs. With several processes on GPUs, ``"cuda"`` gives each its own.
         precision: ``"no"``, or mixed precision in ``"bf16"`` or ``"fp16"``; the weights stay as they are.
-        accumulate: In how many parts at least a process works through its share of a batch, to need less memory. The
-            gradient is that of the whole.
+        accumulate: In how many parts at least each group of a batch is worked through (see ``draw_groups``: a process's
+            share is one, unless said), to need less memory. The gradient is that of the whole; only drop path and dropout,
+            which draw for each part, draw otherwise than without it.
         draw_groups: Into how many groups a batch is cut, each augmented by a draw of its own; None is the number of
             processes, of which it must be a multiple. Runs with the same number are the same run, whether one process
             works through the groups or several do.
@@ -102,7 +104,7 @@ def fit(
         loggers: Where the epochs' lines go besides ``metrics.jsonl``, as a :class:`CsvLogger`; closed at the end.
         settings: What else decides the run, as JSON can hold it; a tuple is a list there, a key a string. It is kept in the
             checkpoints, and a run that is resumed must have the same.
-        progress: Whether to show a bar on stderr.
+        progress: Whether to show a bar on stderr and to print a line per epoch.
 
     Returns:
         ``val_accuracy`` (of the last epoch), ``best_val_accuracy``, ``train_loss``, ``epochs``, ``images_per_second`` (in
@@ -110,9 +112,9 @@ def fit(
 
     Raises:
         TypeError: If an argument is of the wrong type, or JSON cannot hold ``settings``.
-        ValueError: If an argument is out of range, a class has no image in ``train`` or in ``val``, the model gives another
-            number of logits, or the resumed run has other settings, other data, another recipe or is of another model (of
-            recipe and model what their ``repr`` tells). The message names what differs.
+        ValueError: If an argument is out of range, no parameter of the model learns, a class has no image in ``train`` or in
+            ``val``, the model gives another number of logits, or the resumed run has other settings, other data, another
+            recipe or is of another model (of recipe and model what their ``repr`` tells). The message names what differs.
         FloatingPointError: If the loss or its gradient is no longer finite, or with ``"fp16"`` the gradient of 20 steps in
             a row; the weights are as before that step. If the loss on ``val`` is not; the last checkpoint is kept.
         MemoryError: If there is not enough memory. The message says what to lower.
@@ -161,7 +163,7 @@ def fit(
                 f"draw_groups must be a multiple of the number of processes ({accelerator.num_processes}), "
                 f"got {draw_groups}"
             )
-        advice = "lower batch_size or max_segments, or raise accumulate, which is slower but the same"
+        advice = "lower batch_size or max_segments, or raise accumulate, which is slower"
         with memory_advice(advice):
             training = Training(
                 accelerator,

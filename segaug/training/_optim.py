@@ -14,6 +14,8 @@ __all__ = ["learning_rate", "make_optimizer"]
 _NO_DECAY = ("cls_token", "dist_token", "pos_embed", "reg_token")
 # What comes before the first block.
 _EMBEDDINGS = (*_NO_DECAY, "color_embed", "patch_embed", "position_embed", "stem")
+# What class attention has behind the blocks.
+_CLASS_BLOCKS = "blocks_token_only"
 _BLOCK = re.compile(r"(?:^|\.)blocks\.(\d+)\.")
 
 
@@ -26,7 +28,7 @@ def make_optimizer(
 
     With ``layer_decay`` below 1, for fine-tuning, layers near the input learn more slowly (BEiT, arXiv 2106.08254): of a
     model with n ``blocks``, what comes before them has the rate ``lr * layer_decay**(n + 1)``, block i, from 0,
-    ``lr * layer_decay**(n - i)``, and what comes after them ``lr``.
+    ``lr * layer_decay**(n - i)``, and what comes after them ``lr``; so does the class token of S-ViT's class attention.
 
     Args:
         model: The model.
@@ -40,7 +42,8 @@ def make_optimizer(
 
     Raises:
         TypeError: If a number is none.
-        ValueError: If a number is out of range, or ``layer_decay`` is below 1 and the model has no ``blocks``.
+        ValueError: If a number is out of range, all parameters are frozen, or ``layer_decay`` is below 1 and the model has
+            no ``blocks``.
 
     Example:
         >>> decayed, others = make_optimizer(nn.Linear(2, 3)).param_groups
@@ -60,12 +63,16 @@ def make_optimizer(
             f"layer_decay must be 1 for a model without `blocks`, got {layer_decay} and a {type(model).__name__}: its "
             "layers have no order to go by"
         )
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"model must have a parameter that learns, all of this {type(model).__name__} are frozen")
     last = max(blocks, default=-1) + 2
+    # Of class attention, whose class token joins behind the blocks.
+    late = ("cls_token",) if any(_CLASS_BLOCKS in name.split(".") for name, _ in model.named_parameters()) else ()
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decays = parameter.ndim > 1 and name.rpartition(".")[2] not in _NO_DECAY
-            depth = _depth(name, last) if layer_decay < 1.0 else last
+            depth = _depth(name, last, late) if layer_decay < 1.0 else last
             groups.setdefault((depth, not decays), []).append(parameter)
     if layer_decay == 1.0:
         # Both are always there.
@@ -84,12 +91,13 @@ def make_optimizer(
     )
 
 
-def _depth(name: str, last: int) -> int:
-    """0 before the blocks, i + 1 in block i, ``last`` after them."""
+def _depth(name: str, last: int, late: tuple[str, ...]) -> int:
+    """0 before the blocks, i + 1 in block i, ``last`` after them and for what ``late`` names."""
     found = _BLOCK.search(name)
     if found:
         return int(found[1]) + 1
-    return 0 if any(part in _EMBEDDINGS for part in name.split(".")) else last
+    parts = name.split(".")
+    return 0 if parts[-1] not in late and any(part in _EMBEDDINGS for part in parts) else last
 
 
 def learning_rate(step: int, steps: int, *, lr: float, warmup: int) -> float:

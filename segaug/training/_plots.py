@@ -82,7 +82,7 @@ def draw_tokens(
         _draw_boxes(boxes, old, labels, _BEFORE, "--")
         _draw_boxes(boxes, new, labels, _AFTER, "-")
         if image < len(classes):
-            boxes.set_title(classes[image], fontsize=8, pad=2)
+            boxes.set_title(classes[image], fontsize=8, pad=2, parse_math=False)
         rows = np.concatenate([_strip(side, labels, columns) for side in (old, new)])
         tokens.imshow(rows, interpolation="nearest")
         # In the boxes' colours and dashes, so that no legend is needed.

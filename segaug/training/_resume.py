@@ -10,6 +10,7 @@ from torch import nn
 
 from segaug._checks import describe
 from segaug.training._checkpoint import check_model
+from segaug.training._compiled import uncompiled
 from segaug.training._recipe import Recipe
 from segaug.training._run_folder import RunFolder
 
@@ -34,7 +35,7 @@ def plain_settings(settings: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def structure(model: nn.Module) -> str:
     """Return a checksum of what a model's ``repr`` tells: models of other heads may have weights of the same shapes."""
-    return hashlib.sha256(_described(model).encode()).hexdigest()[:16]
+    return hashlib.sha256(_described(uncompiled(model)).encode()).hexdigest()[:16]
 
 
 def recipe_structure(recipe: Recipe) -> dict[str, str | None]:
@@ -53,7 +54,7 @@ def compare(run: RunFolder, settings: Mapping[str, Any], model: nn.Module, *, ma
         may_change: Names of settings that need not be the same.
 
     Raises:
-        ValueError: If another setting or the model differs, or the run has done more than ``settings["epochs"]``.
+        ValueError: If another setting or the model differs, or the run has begun more than ``settings["epochs"]``.
     """
     there = run.settings
     names = {*there, *settings} - {*may_change, "model_structure"}
@@ -74,8 +75,11 @@ def compare(run: RunFolder, settings: Mapping[str, Any], model: nn.Module, *, ma
             "weights have the same shapes; a drop rate may differ"
         )
     done, epochs = len(run.history), settings["epochs"]
-    if done > epochs:
-        raise ValueError(f"epochs must be at least {done}, which the run in {run.folder} has done, got {epochs}")
+    # The weights are already those of the next epoch.
+    begun = done + (run.resumed is not None and "partial" in run.resumed.meta)
+    if begun > epochs:
+        how = "done" if begun == done else "begun"
+        raise ValueError(f"epochs must be at least {begun}, which the run in {run.folder} has {how}, got {epochs}")
 
 
 def _differences(name: str, was: Any, now: Any) -> list[str]:

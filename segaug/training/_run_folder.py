@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segaug._files import write_atomically
+from segaug._files import check_folder, write_atomically
 from segaug.training._checkpoint import Checkpoint, load_checkpoint
 
 __all__ = ["RunFolder"]
@@ -26,7 +26,8 @@ class RunFolder:
 
     Raises:
         FileNotFoundError: If there is no run to resume.
-        ValueError: If there is a run and ``resume`` is not set, or ``folder`` is a file.
+        ValueError: If there is a run and ``resume`` is not set, or ``folder``, or one above it, is a file.
+        PermissionError: If nothing can be written there.
 
     Example:
         >>> RunFolder("no/such/run", resume=True)
@@ -37,8 +38,7 @@ class RunFolder:
 
     def __init__(self, folder: str | Path, *, resume: bool = False) -> None:
         self.folder = Path(folder)
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ValueError(f"the run's folder must be a folder, there is a file at {self.folder}")
+        check_folder("the run's folder", self.folder)
         if resume and not self.last.is_file():
             raise FileNotFoundError(f"there is no run to resume in {self.folder}: {self.last.name} is missing")
         if not resume and self.last.exists():

@@ -50,7 +50,7 @@ class Stepper:
         recipe: What is left to augment here; the rest was done where batches are made.
         label_smoothing: As in the loss.
         clip_norm: Longest gradient.
-        accumulate: In how many parts the batch is worked through at least.
+        accumulate: In how many parts each group is worked through at least.
         most_parts: In how many parts a group is cut to save padding, at most.
         classes: How many logits the model must give.
         seed: Decides all draws.
@@ -107,7 +107,7 @@ class Stepper:
         self._optimizer.zero_grad(set_to_none=True)
         # Reading it waits for a GPU, so it is read once for all parts.
         losses = [
-            self._backward(batch, tokens, targets, len(groups), meter, is_last=batch is groups[-1][0])
+            self._backward(batch, tokens, targets, meter, is_last=batch is groups[-1][0])
             for batch, tokens, targets in groups
         ]
         norm = float(self._accelerator.clip_grad_norm_(self._model.parameters(), self._clip_norm))
@@ -128,7 +128,7 @@ class Stepper:
         return not skipped
 
     def _backward(
-        self, batch: Batch, tokens: SegmentTokens, targets: torch.Tensor, groups: int, meter: Meter, *, is_last: bool
+        self, batch: Batch, tokens: SegmentTokens, targets: torch.Tensor, meter: Meter, *, is_last: bool
     ) -> torch.Tensor:
         """Add one group's gradient, and return its part of the loss."""
         accelerator = self._accelerator
@@ -147,8 +147,9 @@ class Stepper:
             parts = split_by_length(
                 tokens,
                 targets if teacher is None else torch.arange(len(targets), device=device),
-                most_parts=max(self._most_parts, -(-self._accumulate // groups)),
-                least_parts=-(-self._accumulate // groups),
+                # Whatever the number of processes: how a group is cut decides what drop path draws.
+                most_parts=max(self._most_parts, self._accumulate),
+                least_parts=self._accumulate,
             )
             for number, (part, answers) in enumerate(parts):
                 of_teacher = None

@@ -106,7 +106,20 @@ def test_broken_weights(folders, tmp_path, capsys):
     assert "logits must be finite, got NaN" in capsys.readouterr().err
 
 
-def test_out_is_a_file(folders, tmp_path, capsys):
+@pytest.mark.parametrize("out", ["file", "file/sub"])
+def test_out_is_a_file(folders, tmp_path, capsys, monkeypatch, out):
+    monkeypatch.setattr("segaug.evaluation.evaluate_run", lambda *args, **options: pytest.fail("it is said too late"))
     (tmp_path / "file").write_text("")
-    assert evaluate(folders, "--out", tmp_path / "file") == 2
-    assert "--out must be a folder, there is a file at" in capsys.readouterr().err
+    assert evaluate(folders, "--out", tmp_path / out) == 2
+    assert f"--out must be a folder, there is a file at {tmp_path / 'file'}" in capsys.readouterr().err
+
+
+def test_tables_are_printed_though_files_cannot_be_written(folders, tmp_path, capsys, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("segaug.evaluation._report.write_atomically", full)
+    assert evaluate(folders, "--out", tmp_path / "out") == 2
+    printed = capsys.readouterr()
+    assert "accuracy  " in printed.out
+    assert "No space left on device" in printed.err

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -67,6 +68,10 @@ def test_files(evaluation, tmp_path):
     assert [row["class"] for row in rows] == ["blue", "green", "red"]
     assert float(rows[0]["recall"]) == evaluation.scores.per_class[0].recall
     assert len((tmp_path / "out" / "corruptions.csv").read_text().splitlines()) == 5
+    # Of an evaluation without corruptions, none is left behind.
+    again = write_evaluation(replace(evaluation, corruptions=[]), tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in again)
+    assert "corruptions.csv" not in [path.name for path in again]
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="out must be a folder, there is a file at"):
         write_evaluation(evaluation, tmp_path / "file")

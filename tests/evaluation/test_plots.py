@@ -25,6 +25,12 @@ def test_confusion(classes):
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
 
 
+def test_names_are_no_formulas():
+    # As a formula, this one could not be read.
+    names = ["$10_$20", "b"]
+    assert picture(draw_confusion([[1, 0], [0, 1]], names)).size
+
+
 def test_reliability():
     logits = torch.randn(200, 3, generator=torch.Generator().manual_seed(0)) * 3
     scores = classification_scores(logits, torch.zeros(200, dtype=torch.int64), ["a", "b", "c"])

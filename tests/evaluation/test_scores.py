@@ -75,6 +75,14 @@ def test_calibration_of_the_sure_and_wrong():
     assert [one.images for one in scores.bins] == [0] * 14 + [4]
 
 
+def test_the_calibration_error_is_that_of_the_bins():
+    # One confidence is exactly 1, and the others are in the same last bin.
+    logits = torch.tensor([[60.0, 0.0], [3.0, 0.0], [3.0, 0.0], [2.8, 0.0]])
+    scores = classification_scores(logits, torch.tensor([1, 0, 0, 0]), ["a", "b"])
+    gaps = [one.images * abs(one.accuracy - one.confidence) for one in scores.bins if one.images]
+    assert scores.calibration_error == pytest.approx(sum(gaps) / 4, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("logits", "targets", "error", "message"),
     [

@@ -150,6 +150,32 @@ def test_a_mean_of_weights_is_the_model_and_the_raw_ones_are_beside_it(tmp_path,
         assert all(torch.equal(a, b) for a, b in zip(other.parameters(), expected.parameters(), strict=True))
 
 
+def test_a_compiled_model_is_saved_as_what_it_is_of(tmp_path, make_model):
+    model, mean, plain = make_model(), make_model(), make_model()
+    with torch.no_grad():
+        mean.head.weight.fill_(2.0)
+    compiled = torch.compile(model, backend="eager")
+    optimizer = trained(compiled)
+    save_checkpoint(tmp_path / "a.safetensors", compiled, optimizer, mean=torch.compile(mean, backend="eager"))
+    checkpoint = load_checkpoint(tmp_path / "a.safetensors")
+    assert not any("_orig_mod" in name for name in (*checkpoint.model, *checkpoint.raw, *checkpoint.optimizer))
+    load_model(plain, checkpoint)
+    assert (plain.head.weight == 2.0).all()
+    load_model(torch.compile(plain, backend="eager"), checkpoint, raw=True)
+    assert torch.equal(plain.head.weight, model.head.weight)
+    load_optimizer(torch.optim.AdamW(compiled.parameters()), compiled, checkpoint)
+
+
+def test_a_module_with_a_length_of_none_is_saved(tmp_path):
+    class Empty(torch.nn.Linear):
+        def __len__(self):
+            return 0
+
+    model, mean = Empty(2, 1), Empty(2, 1)
+    save_checkpoint(tmp_path / "a.safetensors", model, mean=mean)
+    assert torch.equal(load_checkpoint(tmp_path / "a.safetensors").model["weight"], mean.weight)
+
+
 def test_another_model_is_refused_by_name(tmp_path, make_model):
     save_checkpoint(tmp_path / "a.safetensors", make_model())
     checkpoint = load_checkpoint(tmp_path / "a.safetensors")

@@ -43,6 +43,14 @@ def test_layers_near_the_input_learn_more_slowly():
     assert decays == same
 
 
+def test_the_class_token_of_class_attention_learns_as_what_is_behind_the_blocks():
+    model = SViT(3, patch_size=4, embed_dim=8, depth=2, num_heads=1, pool="class_attention", num_registers=1)
+    optimizer = make_optimizer(model, lr=1.0, layer_decay=0.5)
+    rates = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    assert rates[id(model.cls_token)] == 1.0
+    assert rates[id(model.reg_token)] == 0.125
+
+
 def test_layer_decay_of_a_wrapped_model_and_of_one_without_blocks():
     inner = SViT(3, patch_size=4, embed_dim=8, depth=1, num_heads=1)
     scales = {g["lr_scale"] for g in make_optimizer(torch.nn.ModuleDict({"m": inner}), layer_decay=0.1).param_groups}
@@ -58,6 +66,9 @@ def test_frozen_parameters_are_left_out():
     model = torch.nn.Linear(2, 3)
     model.weight.requires_grad_(False)
     assert [len(group["params"]) for group in make_optimizer(model).param_groups] == [0, 1]
+    model.requires_grad_(False)
+    with pytest.raises(ValueError, match=r"model must have a parameter that learns, all of this Linear are frozen"):
+        make_optimizer(model)
 
 
 def test_warmup_and_cosine():

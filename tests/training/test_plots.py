@@ -52,6 +52,11 @@ def test_tokens_of_a_batch_with_segments_left_out(make_tokens):
     assert red.sum() > green.sum() > 0
 
 
+def test_names_of_classes_are_no_formulas(make_tokens):
+    tokens = make_tokens(3, batch=(1,))
+    assert picture(draw_tokens(tokens, tokens, classes=["$10_$20"])).size
+
+
 def test_float_tokens_and_too_few_images(make_tokens):
     tokens = make_tokens(3, batch=(1,), dtype=torch.float32)
     assert picture(draw_tokens(tokens, tokens, images=9, columns=2)).size

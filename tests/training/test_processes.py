@@ -11,7 +11,7 @@ import pytest
 from segaug import SegmentMix
 from segaug.training import Recipe, RunFolder, fit, load_checkpoint, make_recipe
 
-OPTIONS = {"epochs": 3, "batch_size": 8, "lr": 0.01, "draw_groups": 2, "evaluate_every": 2}
+OPTIONS = {"epochs": 3, "batch_size": 8, "lr": 0.01, "draw_groups": 2, "accumulate": 3, "evaluate_every": 2}
 # The first fit is a whole run; in the second one process is killed in the second epoch.
 PROGRAM = """
     import os, signal, sys
@@ -41,7 +41,8 @@ PROGRAM = """
         calls = []
         def count(module, inputs):
             calls.append(1)
-            if len(calls) == 5:
+            # Three parts in each of the first epoch's three steps and in the second's first, then the second of its next.
+            if len(calls) == 14:
                 os.kill(os.getpid(), signal.SIGKILL)
         model.register_forward_pre_hook(count)
     train("killed", model)

@@ -114,3 +114,50 @@ def test_descriptions_are_plain():
     assert "\n" not in tokens
     assert plain_settings(None) == {}
     assert plain_settings({"a": (1, "b"), 2: {"c": 1.5}}) == {"a": [1, "b"], "2": {"c": 1.5}}
+
+
+def test_epochs_below_the_one_that_was_begun_are_refused(tmp_path, make_model, token_sets):
+    def go(epochs):
+        there = RunFolder(tmp_path, resume=(tmp_path / "last.safetensors").exists())
+        fit(
+            make_model(),
+            *token_sets,
+            there,
+            epochs=epochs,
+            batch_size=10,
+            evaluate_every=3,
+            checkpoint_steps=1,
+            progress=False,
+        )
+
+    class KilledError(Exception):
+        pass
+
+    def dies(*args, **options):
+        raise KilledError
+
+    with pytest.MonkeyPatch.context() as patch:
+        # The second checkpoint of the third epoch is never written: the run stands after its first step.
+        patch.setattr("segaug.training._training.Training._evaluate", dies)
+        with pytest.raises(KilledError):
+            go(4)
+    before = (tmp_path / "last.safetensors").read_bytes()
+    assert load_checkpoint(tmp_path / "last.safetensors").meta["partial"]["step"] == 1
+    with pytest.raises(ValueError, match=r"epochs must be at least 3, which the run in .* has begun, got 2"):
+        go(2)
+    assert (tmp_path / "last.safetensors").read_bytes() == before
+
+
+def test_a_compiled_model_with_a_mean_goes_on_as_a_plain_one(tmp_path, make_model, token_sets):
+    def go(folder, epochs, *, compiled):
+        model = make_model()
+        there = RunFolder(folder, resume=(folder / "last.safetensors").exists())
+        model = torch.compile(model, backend="eager") if compiled else model
+        fit(model, *token_sets, there, epochs=epochs, batch_size=10, ema_decay=0.9, progress=False)
+        return load_checkpoint(folder / "last.safetensors")
+
+    go(tmp_path / "both", 1, compiled=True)
+    both = go(tmp_path / "both", 2, compiled=False)
+    plain = go(tmp_path / "plain", 2, compiled=False)
+    assert both.model.keys() == plain.model.keys()
+    assert len(both.meta["history"]) == 2
