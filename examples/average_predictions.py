@@ -3,8 +3,8 @@
     uv run --extra train examples/train_svit.py --out runs/scenes
     uv run --extra train examples/average_predictions.py runs/scenes --views 8
 
-The model is the best of a run of train_svit.py; it is tried on that run's validation images. Prints the accuracy of single
-predictions and of averaged ones; the last line is one JSON object.
+The model is the best of a run of train_svit.py; it is tried on some of that run's validation images, chosen by --seed. Prints
+the accuracy of single predictions and of averaged ones; the last line is one JSON object.
 """
 
 import argparse
@@ -18,8 +18,8 @@ import torch
 from torchvision.transforms import v2
 
 from segaug import SegmentTokens, collate, combinations, count_combinations
-from segaug.data import TokenDataset, load_tokens, open_data
-from segaug.evaluation import load_run
+from segaug.data import TokenDataset, seeded_stream
+from segaug.evaluation import load_run, open_images
 
 
 def pick_views(tokens: SegmentTokens, views: int) -> list[SegmentTokens]:
@@ -32,33 +32,36 @@ def main() -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="the folder of a run of train_svit.py")
     parser.add_argument("--views", type=int, default=8, help="k, the pictures per image; default: %(default)s")
-    parser.add_argument("--limit", type=int, default=200, help="validation images; default: %(default)s")
+    parser.add_argument("--limit", type=int, default=200, help="validation images at most; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="decides which images; default: %(default)s")
     args = parser.parse_args()
-    for name in ("views", "limit"):
-        if getattr(args, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(args, name)}")
+    for name, least in (("views", 1), ("limit", 1), ("seed", 0)):
+        if getattr(args, name) < least:
+            raise ValueError(f"--{name} must be at least {least}, got {getattr(args, name)}")
     run = load_run(args.run)
-    settings = run.settings
-    data = open_data(settings["data"], size=run.size, seed=settings["seed"], num_scenes=(1, args.limit))
-    images = load_tokens(TokenDataset(data.val, run.segmenter, run.tokenize))
     model = run.model
+    # An image is segmented when it is asked for, so only these are.
+    images = TokenDataset(open_images(run), run.segmenter, run.tokenize)
+    with seeded_stream(args.seed):
+        # In a folder's order the first ones would be of the first class.
+        chosen = torch.randperm(len(images))[: args.limit].tolist()
     right = {"one": 0, "mean": 0}
-    number = min(args.limit, len(images))
     with torch.inference_mode():
-        for index in range(number):
+        for index in chosen:
             tokens, target = images[index]
             probabilities = model(collate(pick_views(tokens, args.views))).softmax(-1)
             right["one"] += int(probabilities[0].argmax() == target)
             right["mean"] += int(probabilities.mean(0).argmax() == target)
+    print(f"measured on {len(chosen)} of {len(images)} validation images, chosen by --seed {args.seed}")
     possible = count_combinations(v2.RandomHorizontalFlip(), tokens)
     print(
         f"the last image has {tokens.num_tokens} tokens, so {possible} pictures; {min(args.views, possible)} were averaged"
     )
     return {
-        "images": number,
+        "images": len(chosen),
         "views": args.views,
-        "accuracy": round(right["one"] / number, 4),
-        "accuracy_averaged": round(right["mean"] / number, 4),
+        "accuracy": round(right["one"] / len(chosen), 4),
+        "accuracy_averaged": round(right["mean"] / len(chosen), 4),
     }
 
 
@@ -68,3 +71,6 @@ if __name__ == "__main__":
     except (ImportError, KeyError, OSError, TypeError, ValueError) as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -3,7 +3,8 @@
     uv run --extra train examples/train_svit.py --data scenes:count --out runs/count
     uv run --extra train --extra lora examples/finetune_lora.py runs/count/best.safetensors --data scenes:majority
 
-The run's folder holds the usual files and merged.safetensors, a plain S-ViT again. The last line printed is one JSON object.
+Images are made into tokens as in the checkpoint's run, but with the scenes' own segments. The run's folder holds the usual
+files and merged.safetensors, a plain S-ViT again. The last line printed is one JSON object.
 """
 
 import argparse
@@ -43,6 +44,22 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
+def token_options(before: dict[str, Any]) -> tuple[int | None, Tokenize]:
+    """The size of the images and how they are made into tokens: as in the checkpoint's run, if it is one of a run."""
+    options = {name: before[name] for name in ("max_segments", "aspect", "edges") if before.get(name) is not None}
+    size = before.get("size")
+    if "data" in before:
+        # What train_svit.py takes where nothing is said.
+        is_scenes = str(before["data"]).startswith("scenes:")
+        size = size or (96 if is_scenes else 144)
+        segmenter = before.get("segmenter") or ("true" if is_scenes else "felzenszwalb")
+        told = ", ".join(f"{name}={value}" for name, value in {"size": size, **options}.items())
+        print(f"as in the checkpoint's run: {told}")
+        if segmenter != "true":
+            print(f"other than in the checkpoint's run, which had those of {segmenter}: the scenes' own segments")
+    return size, Tokenize(**options)
+
+
 def main() -> dict[str, Any]:
     """Fine-tune, merge and save."""
     args = parse_arguments()
@@ -50,20 +67,21 @@ def main() -> dict[str, Any]:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
         raise ImportError(f"peft is not installed; it comes with: pip install 'segaug[lora]' ({error})") from error
-    data = open_data(args.data, seed=args.seed, num_scenes=(args.scenes, 500))
+    # A run's checkpoint says with which options its model and its tokens were made.
+    before = load_checkpoint(args.weights).meta.get("settings", {})
+    size, tokenize = token_options(before)
+    model_options = before.get("model_options") or {}
+    data = open_data(args.data, size=size, seed=args.seed, num_scenes=(args.scenes, 500))
     if not data.has_segments:
         raise ValueError(f"--data must be scenes, which bring their segments, got {args.data}")
-    train, val = (load_tokens(TokenDataset(images, None, Tokenize())) for images in (data.train, data.val))
     lora = LoraConfig(
         r=args.rank,
         lora_alpha=2 * args.rank,
         target_modules=["qkv", "proj", "fc1", "fc2"],
         modules_to_save=["head"],
     )
-    # A run's checkpoint says with which options its model was built.
-    settings = load_checkpoint(args.weights).meta.get("settings", {})
     with seeded_stream(args.seed):
-        model = getattr(models, args.model)(len(train.classes), **(settings.get("model_options") or {}))
+        model = getattr(models, args.model)(len(data.train.classes), **model_options)
         load_encoder(model, args.weights)
         model = get_peft_model(model, lora)
     learning, all_of_them = model.get_nb_trainable_parameters()
@@ -71,23 +89,37 @@ def main() -> dict[str, Any]:
 
     run = RunFolder(args.out or Path("runs") / f"lora-{time.strftime('%Y%m%d-%H%M%S')}")
     print(f"run: {run.folder}")
+    train, val = (load_tokens(TokenDataset(images, None, tokenize)) for images in (data.train, data.val))
+    settings = {
+        "data": args.data,
+        "size": data.train.size,
+        "segmenter": "true",
+        "max_segments": tokenize.max_segments,
+        "aspect": tokenize.aspect,
+        "edges": tokenize.edges,
+        "model": args.model,
+        "model_options": model_options,
+        "rank": args.rank,
+        "weights": str(args.weights),
+    }
     summary = fit(
         model,
         train,
         val,
         run,
-        recipe=make_recipe("segment", image_size=train.source.images.size),
+        recipe=make_recipe("segment", image_size=data.train.size),
         epochs=args.epochs,
         batch_size=args.batch_size,
         lr=args.lr,
         seed=args.seed,
         workers=args.workers,
         device=args.device,
-        settings={"data": args.data, "model": args.model, "rank": args.rank, "weights": str(args.weights)},
+        settings=settings,
     )
     load_model(model, load_checkpoint(run.folder / "best.safetensors"))
     merged = model.merge_and_unload()  # adds the matrices' product to the weights: an SViT again, as fast as before
-    save_checkpoint(run.folder / "merged.safetensors", merged, meta={"model": args.model, "classes": train.classes})
+    meta = {"model": args.model, "classes": train.classes, "settings": {**settings, "classes": train.classes}}
+    save_checkpoint(run.folder / "merged.safetensors", merged, meta=meta)
     return summary | {"parameters_learning": learning, "merged": str(run.folder / "merged.safetensors")}
 
 
@@ -97,3 +129,6 @@ if __name__ == "__main__":
     except (FloatingPointError, ImportError, MemoryError, OSError, TypeError, ValueError) as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

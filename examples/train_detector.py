@@ -173,3 +173,6 @@ if __name__ == "__main__":
     except (FloatingPointError, ImportError, OSError, TypeError, ValueError) as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -54,6 +54,12 @@ LOGGERS = {"csv": (CsvLogger, "log.csv"), "tensorboard": (TensorBoardLogger, "te
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "segaug"
 # Under accelerate launch there are several processes, and the first one speaks.
 PROCESSES, IS_MAIN = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get("RANK", "0") == "0"
+# Options of a model that must be as the tokens and the loop here have them.
+FIXED = {
+    "patch_size": (16, "the size of the tokens' patches"),
+    "in_chans": (3, "the channels of the tokens' patches"),
+    "distillation": (False, "as no option here gives a teacher; segaug.training.fit takes one"),
+}
 # What a resumed run may change.
 NOT_SETTINGS = ("cache", "checkpoint_steps", "device", "download", "log", "out", "resume", "workers")
 PROGRAM = "train_svit"
@@ -167,6 +173,9 @@ def model_options(text: str) -> dict[str, Any]:
     for name in options:
         if name not in known:
             raise argparse.ArgumentTypeError(f"a model has the options {', '.join(known)}, got {name!r}")
+    for name, (value, reason) in FIXED.items():
+        if options.get(name, value) != value:
+            raise argparse.ArgumentTypeError(f"{name} must be {value}, {reason}, got {options[name]!r}")
     return options
 
 
@@ -187,16 +196,29 @@ def make_model(args: argparse.Namespace, num_classes: int) -> models.SViT:
     with seeded_stream(args.seed):
         model: models.SViT = getattr(models, args.model)(num_classes, **args.model_options)
     if args.resume is None and args.weights is not None:
-        say(f"weights: all from {args.weights} but {', '.join(load_encoder(model, args.weights))}")
+        try:
+            say(f"weights: all from {args.weights} but {', '.join(load_encoder(model, args.weights))}")
+        except (OSError, ValueError) as error:
+            raise ValueError(f"--weights must be a checkpoint that fits the model: {error}") from error
     if args.resume is None and args.vit_weights is not None:
-        from safetensors.torch import load_file
-
-        say(f"weights from {args.vit_weights}:\n{models.load_vit_weights(model, load_file(args.vit_weights))}")
-        say(
-            f"pixels are normalised with mean {model.pixel_mean} and standard deviation {model.pixel_std}; "
-            "for those of the weights: --model-options pixel_mean=...,pixel_std=..."
-        )
+        take_vit_weights(model, args.vit_weights)
     return model
+
+
+def take_vit_weights(model: models.SViT, path: Path) -> None:
+    """Start from the weights of a ViT, and say what became of each."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        report = models.load_vit_weights(model, load_file(path))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ValueError(f"--vit-weights must be a ViT's weights in a safetensors file, got {path}: {error}") from error
+    say(f"weights from {path}:\n{report}")
+    say(
+        f"pixels are normalised with mean {model.pixel_mean} and standard deviation {model.pixel_std}; "
+        "for those of the weights: --model-options pixel_mean=...,pixel_std=..."
+    )
 
 
 def load(args: argparse.Namespace, data: DataSplits) -> tuple[TokenSet, TokenSet]:
@@ -233,8 +255,18 @@ def setting(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def open_run(args: argparse.Namespace) -> RunFolder:
+    """Open the run's folder."""
+    name = str(args.data).rstrip("/").replace(":", "-").rpartition("/")[2]
+    out = args.resume or args.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    try:
+        return RunFolder(out, resume=args.resume is not None)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--out: {error}") from error
+
+
 def main() -> dict[str, Any]:
-    """Train."""
+    """Check what is asked for, and train."""
     args = parse_arguments()
     if args.device == "auto":
         args.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -242,25 +274,34 @@ def main() -> dict[str, Any]:
         raise ValueError("--device cuda needs a GPU that torch can use; there is none")
     if args.device == "cpu" and args.precision == "fp16":
         raise ValueError("--precision must be no or bf16 on the CPU, got fp16")
-    name = str(args.data).rstrip("/").replace(":", "-").rpartition("/")[2]
-    out = args.resume or args.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    run = RunFolder(out, resume=args.resume is not None)
+    run = open_run(args)
     say(f"run: {run.folder}" + (f", {PROCESSES} processes" if PROCESSES > 1 else ""))
+    try:
+        return train(args, run)
+    except KeyboardInterrupt as stop:
+        if run.last.is_file():
+            raise KeyboardInterrupt(f"--resume {run.folder} goes on from the last checkpoint") from stop
+        raise
+
+
+def train(args: argparse.Namespace, run: RunFolder) -> dict[str, Any]:
+    """Make the model and the tokens, and train."""
     data = open_images(args)
     # Before the tokens: what is wrong with the model's options is said before hours of segmenting.
     model = make_model(args, len(data.train.classes))
     augment = recipe(args, data)
-    train, val = load(args, data)
-    logs = [log for log, (_, file) in LOGGERS.items() if (out / file).exists()] if args.log is None else args.log
+    train_set, val_set = load(args, data)
+    files = {log: run.folder / file for log, (_, file) in LOGGERS.items()}
+    logs = [log for log, file in files.items() if file.exists()] if args.log is None else args.log
     return fit(
         model,
-        train,
-        val,
+        train_set,
+        val_set,
         run,
         recipe=augment,
         **asdict(training_options(args)),
         checkpoint_steps=args.checkpoint_steps,
-        loggers=[LOGGERS[log][0](out / LOGGERS[log][1]) for log in logs],
+        loggers=[LOGGERS[log][0](files[log]) for log in logs],
         workers=args.workers,
         device=args.device,
         settings={
@@ -276,6 +317,7 @@ if __name__ == "__main__":
     except (FloatingPointError, ImportError, MemoryError, OSError, TypeError, ValueError) as error:
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; --resume RUN goes on from the last checkpoint", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        if IS_MAIN:
+            print("interrupted;", *(stop.args or ["nothing was saved yet to go on from"]), file=sys.stderr)
         sys.exit(130)

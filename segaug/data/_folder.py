@@ -9,7 +9,7 @@ from typing import Any
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 
-from segaug._checks import check_int, describe
+from segaug._checks import check_flag, check_int, describe
 from segaug._photos import open_photo
 from segaug.data._pictures import BadImageError, Size, check_size, chosen, read_pixels, resized, size_key
 
@@ -23,7 +23,8 @@ class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
     """Images as ``FOLDER/CLASS/anything.jpg``, all resized to one size.
 
     Every image is read as RGB and resized (bilinear, antialiased) to ``size``, whatever its proportions.
-    Classes are the sub-folders in the order of their names; images are found at any depth below them.
+    Classes are the sub-folders in the order of their names; images are found at any depth below them. Files and folders
+    whose names start with a dot are left out.
 
     Args:
         folder: The folder that holds one sub-folder per class.
@@ -33,6 +34,8 @@ class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
         seed: Decides which images a limit keeps.
         classes: The classes' names in the order of their targets, for a folder that may hold only some of them; None
             takes the sub-folders.
+        unsorted: Take all images below ``folder`` as they are, whatever sub-folders they are in, as one class of the
+            folder's name; for training without labels.
 
     Attributes:
         folder: As given.
@@ -43,8 +46,8 @@ class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If it is no folder, holds no sub-folder or one that is not in ``classes``, or a class holds no
-            image.
+        ValueError: If it is no folder, holds no sub-folder or one that is not in ``classes``, a class holds no image, or
+            there are ``classes`` for unsorted images.
 
     Example:
         >>> import tempfile
@@ -66,24 +69,27 @@ class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
         limit_per_class: int | None = None,
         seed: int = 0,
         classes: Sequence[str] | None = None,
+        unsorted: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self.size = check_size(size)
         if limit_per_class is not None:
             check_int("limit_per_class", limit_per_class, minimum=1)
         check_int("seed", seed, minimum=0)
-        present = _class_names(self.folder)
-        self.classes = present if classes is None else _check_classes(self.folder, present, classes)
+        if check_flag("unsorted", unsorted) and classes is not None:
+            raise ValueError(f"classes must be None for unsorted images, got {describe(classes)}")
+        present = _unsorted_class(self.folder) if unsorted else _class_folders(self.folder)
+        self.classes = list(present) if classes is None else _check_classes(self.folder, list(present), classes)
         self.paths: list[Path] = []
         self.targets: list[int] = []
         for target, name in enumerate(self.classes):
             if name not in present:
                 continue
-            paths = _images_below(self.folder / name)
+            paths = _images_below(present[name])
             if not paths:
                 raise ValueError(
-                    f"every class folder must hold at least one image ({', '.join(EXTENSIONS)}), "
-                    f"there is none in {self.folder / name}"
+                    f"{'the' if unsorted else 'every class'} folder must hold at least one image "
+                    f"({', '.join(EXTENSIONS)}), there is none in {present[name]}"
                 )
             if limit_per_class is not None:
                 names = [path.relative_to(self.folder).as_posix() for path in paths]
@@ -233,21 +239,36 @@ def _some(names: Sequence[str]) -> str:
     return shown if len(names) <= 8 else f"{shown}, ... ({len(names)} in all)"
 
 
-def _class_names(folder: Path) -> list[str]:
+def _class_folders(folder: Path) -> dict[str, Path]:
+    """The classes' names, in order, and where their images are."""
     expected = f"expected {folder}/CLASS/*.jpg"
+    _check_folder(folder, expected)
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not names:
+        raise ValueError(f"{folder} holds no class folders; {expected}")
+    return {name: folder / name for name in names}
+
+
+def _unsorted_class(folder: Path) -> dict[str, Path]:
+    _check_folder(folder, f"expected {folder}/*.jpg")
+    return {folder.resolve().name: folder}
+
+
+def _check_folder(folder: Path, expected: str) -> None:
     if not folder.exists():
         raise FileNotFoundError(f"there is no folder {folder}; {expected}")
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder; {expected}")
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not names:
-        raise ValueError(f"{folder} holds no class folders; {expected}")
-    return names
 
 
 def _images_below(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS and path.is_file() and not path.name.startswith(".")
+        if path.suffix.lower() in EXTENSIONS and path.is_file() and not _is_hidden(path.relative_to(folder))
     )
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether the file, or a folder on the way to it, is: what an editor or a notebook keeps for itself."""
+    return any(part.startswith(".") for part in path.parts)

@@ -37,6 +37,44 @@ def test_images_of_all_modes_and_suffixes_are_read_at_any_depth(make_folder):
     assert all(image.shape == (3, 8, 8) for image, _ in (images[i] for i in range(len(images))))
 
 
+def test_hidden_folders_are_left_out_at_any_depth(make_folder):
+    folder = make_folder(images=1) / "train"
+    before = ImageFolder(folder).paths
+    for hidden in (".ipynb_checkpoints", "more/.thumbnails/small"):
+        (folder / "cat" / hidden).mkdir(parents=True)
+        shutil.copy(before[0], folder / "cat" / hidden / "x.png")
+    assert ImageFolder(folder).paths == before
+    # A hidden folder above them is no matter.
+    shutil.move(folder, folder.parent / ".train")
+    assert len(ImageFolder(folder.parent / ".train")) == len(before)
+
+
+class TestUnsorted:
+    def test_all_images_are_of_one_class_whatever_folders_there_are(self, make_folder, monkeypatch):
+        folder = make_folder(("cat", "dog"), images=2) / "train"
+        (folder / "0.png").write_bytes((folder / "cat" / "0.png").read_bytes())
+        images = ImageFolder(folder, size=8, unsorted=True)
+        assert (images.classes, images.targets) == (["train"], [0] * 5)
+        assert images[0][0].shape == (3, 8, 8)
+        assert len(ImageFolder(folder, limit_per_class=3, unsorted=True)) == 3
+        # Siblings, as the folders of other classes, do not matter.
+        cats = ImageFolder(folder / "cat", unsorted=True)
+        assert cats.paths == [folder / "cat" / "0.png", folder / "cat" / "1.png"]
+        monkeypatch.chdir(folder / "cat")
+        assert ImageFolder(".", unsorted=True).classes == ["cat"]
+
+    def test_bad_arguments(self, make_folder, tmp_path):
+        with pytest.raises(ValueError, match=r"classes must be None for unsorted images, got \['cat'\]"):
+            ImageFolder(make_folder(), classes=["cat"], unsorted=True)
+        with pytest.raises(TypeError, match="unsorted must be True or False, got 1"):
+            ImageFolder(tmp_path, unsorted=1)
+        with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere; expected .*nowhere/\*\.jpg"):
+            ImageFolder(tmp_path / "nowhere", unsorted=True)
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(ValueError, match=r"the folder must hold at least one image .*, there is none in .*empty"):
+            ImageFolder(tmp_path / "empty", unsorted=True)
+
+
 def test_the_key_follows_content_and_size_and_not_the_name(make_folder):
     folder = make_folder(images=2)
     images = ImageFolder(folder / "train", size=16)

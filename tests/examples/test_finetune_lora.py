@@ -65,6 +65,45 @@ def test_the_model_has_the_runs_options(example, tmp_path):
 
 
 @pytest.mark.usefixtures("few_scenes")
+@pytest.mark.parametrize("size", [64, None])
+def test_the_tokens_are_made_as_in_the_run(example, tmp_path, monkeypatch, size):
+    made = []
+
+    class Recorded(TokenDataset):
+        def __init__(self, images, segmenter, tokenize):
+            super().__init__(images, segmenter, tokenize)
+            made.append((images.size, tokenize.max_segments, tokenize.aspect, tokenize.edges))
+
+    monkeypatch.setattr("segaug.data.TokenDataset", Recorded)
+    options = {"max_segments": 3, "aspect": "keep", "edges": "hard"}
+    settings = {**options, "data": "photos", "size": size, "segmenter": None}
+    save_checkpoint(tmp_path / "run.safetensors", models.svit_micro(5), meta={"settings": settings})
+    code, out, err = example(
+        "run.safetensors", "--data", "scenes:relation", "--scenes", 4, "--epochs", 1, "--out", "run"
+    )
+    assert code == 0, err
+    # Without a size, that of photos.
+    side = size or 144
+    assert made == [(side, 3, "keep", "hard")] * 2
+    assert out[:2] == [
+        f"as in the checkpoint's run: size={side}, max_segments=3, aspect=keep, edges=hard",
+        "other than in the checkpoint's run, which had those of felzenszwalb: the scenes' own segments",
+    ]
+    for name in ("last", "merged"):
+        saved = load_checkpoint(tmp_path / "run" / f"{name}.safetensors").meta["settings"]
+        assert saved.items() >= {**options, "size": side, "segmenter": "true", "data": "scenes:relation"}.items()
+
+
+def test_an_interrupt_is_one_line(example, weights, monkeypatch):
+    def interrupted(dataset):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("segaug.data.load_tokens", interrupted)
+    code, _, err = example(weights, "--scenes", 4)
+    assert (code, err) == (130, "interrupted\n")
+
+
+@pytest.mark.usefixtures("few_scenes")
 def test_learns_little_and_gives_a_plain_model(example, weights, tmp_path):
     code, out, err = example(
         weights,
@@ -82,6 +121,8 @@ def test_learns_little_and_gives_a_plain_model(example, weights, tmp_path):
         "run",
     )
     assert code == 0, err
+    # The checkpoint is of no run, so nothing is said about one.
+    assert not any("checkpoint's run" in line for line in out)
     found = json.loads(out[-1])
     assert 0 <= found["val_accuracy"] <= 1
 
@@ -104,13 +145,17 @@ def test_learns_little_and_gives_a_plain_model(example, weights, tmp_path):
     assert merged(tokens).shape == (1, len(data.val.classes))
 
 
-def test_wrong_arguments(example, weights, tmp_path):
+def test_wrong_arguments(example, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("segaug.data.load_tokens", lambda dataset: pytest.fail("it is said too late"))
     code, _, err = example(weights, "--rank", 0)
     assert (code, "rank must be at least 1, got 0" in err) == (2, True)
     code, _, err = example(tmp_path / "none.safetensors", "--scenes", 4)
     assert (code, "there is no checkpoint" in err) == (2, True)
     code, _, err = example(weights, "--model", "svit_tiny", "--scenes", 4)
     assert (code, "another encoder" in err) == (2, True)
+    (tmp_path / "file").write_text("")
+    code, _, err = example(weights, "--scenes", 4, "--out", "file")
+    assert (code, "there is a file at file" in err) == (2, True)
 
 
 def test_help(example):

@@ -92,3 +92,11 @@ def test_errors_are_one_line(example, arguments, message):
     assert said.startswith("train_detector.py: error: ")
     assert message in said
     assert said.count("\n") == 1
+
+
+def test_an_interrupt_is_one_line(example, monkeypatch):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("segaug.data.Scenes", interrupted)
+    assert example() == (130, [], "interrupted\n")

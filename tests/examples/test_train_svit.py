@@ -129,7 +129,7 @@ def test_a_resumed_run_keeps_its_arguments_and_equals_a_whole_one(example, photo
         patch.setattr(_training, "evaluate", stopped)
         code, _, said = example(*arguments, "--epochs", 2, "--out", "stopped")
     assert code == 130
-    assert "--resume RUN goes on from the last checkpoint" in said
+    assert said.endswith("interrupted; --resume stopped goes on from the last checkpoint\n")
     code, lines, _ = example("--resume", "stopped")
     assert code == 0
     resumed = json.loads(lines[-1])
@@ -137,6 +137,15 @@ def test_a_resumed_run_keeps_its_arguments_and_equals_a_whole_one(example, photo
         assert resumed[name] == whole[name]
     left, right = (load_checkpoint(f"{name}/last.safetensors").model for name in ("whole", "stopped"))
     assert all(torch.equal(left[key], right[key]) for key in left)
+
+
+def test_an_interrupt_before_the_first_checkpoint(example, photos, monkeypatch):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("segaug.data.load_tokens", interrupted)
+    code, _, said = example("--data", photos)
+    assert (code, said) == (130, "interrupted; nothing was saved yet to go on from\n")
 
 
 def test_resuming_another_model_or_nothing(example, photos):
@@ -176,13 +185,28 @@ def test_bad_images_stop_or_are_skipped(example, photos):
         (("--epochs", "0"), "epochs must be at least 1, got 0"),
         (("--size", "-3"), "size must be at least 64, got -3"),
         (("--cache", "file"), "folder must be a folder, there is a file at file"),
-        (("--out", "file"), "the run's folder must be a folder, there is a file at file"),
+        (("--out", "file"), "--out: the run's folder must be a folder, there is a file at file"),
+        (("--out", "file/sub"), "--out: the run's folder must be a folder, there is a file at file"),
+        (
+            ("--vit-weights", "none"),
+            "--vit-weights must be a ViT's weights in a safetensors file, got none: No such file",
+        ),
+        (("--vit-weights", "file"), "--vit-weights must be a ViT's weights in a safetensors file, got file: "),
+        (("--vit-weights", "other"), "--vit-weights must be a ViT's weights in a safetensors file, got other: "),
+        (("--weights", "none"), "--weights must be a checkpoint that fits the model: there is no checkpoint at none"),
+        (("--weights", "file"), "--weights must be a checkpoint that fits the model: file is damaged"),
+        (
+            ("--weights", "other"),
+            "--weights must be a checkpoint that fits the model: other is damaged, or no checkpoint",
+        ),
     ],
 )
 @pytest.mark.usefixtures("few_scenes", "photos")
-def test_wrong_arguments_are_one_line(example, tmp_path, arguments, message):
+def test_wrong_arguments_are_one_line(example, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.setattr("segaug.data.load_tokens", lambda *args, **options: pytest.fail("it is said too late"))
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
+    safetensors.torch.save_file({"weight": torch.zeros(1)}, tmp_path / "other")
     assert_one_line(example(*arguments), message)
     assert not (tmp_path / "runs").exists()
 
@@ -235,6 +259,12 @@ def test_starts_from_the_weights_of_a_vit(example, tmp_path):
         (("--model-options", "pool"), "options must be OPTION=VALUE with commas between, got 'pool'"),
         (("--weights", "a", "--vit-weights", "b"), "--weights and --vit-weights exclude each other, got both"),
         (("--model-options", "pool=max"), "pool must be one of"),
+        (
+            ("--model-options", "pool=cls,distillation=True"),
+            "distillation must be False, as no option here .* got True",
+        ),
+        (("--model-options", "patch_size=8"), "patch_size must be 16, the size of the tokens' patches, got 8"),
+        (("--model-options", "in_chans=1"), "in_chans must be 3, .* got 1"),
         (("--lr", "-1"), "lr must be at least 0.0, got -1.0"),
         (("--ema-decay", "1"), "ema_decay must be below 1, got 1.0"),
         (("--draw-groups", "0"), "draw_groups must be at least 1, got 0"),
