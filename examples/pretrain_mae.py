@@ -146,6 +146,8 @@ def load(args: argparse.Namespace, images: Images, has_segments: bool) -> TokenS
     if name == "true" and not has_segments:
         raise ValueError(f"--segmenter true is for scenes, which bring their segments; {args.data} has none")
     segmenter = None if name == "true" else parse_segmenter(name)
+    if args.augment == "image" and isinstance(segmenter, tuple):
+        raise ValueError(f"--segmenter must be one for --augment image, which changes an image and one map, got {name}")
     tokenize = Tokenize(max_segments=args.max_segments, aspect=args.aspect, edges=args.edges)
     dataset = TokenDataset(images, segmenter, tokenize, TokenStore(args.cache))
     tokens = load_tokens(dataset, workers=args.workers, skip_bad=args.skip_bad, progress="images" if IS_MAIN else None)

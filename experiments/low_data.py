@@ -22,7 +22,9 @@ for pixels, options_of_pixels in (
     ("not normalised", RAW),
     ("centred, not scaled", CENTRED),
 ):
-    for title, augment in (("image-level", IMAGE), ("per-segment", SEGMENT)):
+    for title, augment in (
+        ("image-level", IMAGE), ("per-segment", SEGMENT), ("image-level and per-segment", f"{IMAGE}+{SEGMENT}")
+    ):  # fmt: skip
         ROWS[f"25 per class, S-ViT, {title}, pixels {pixels}"] = svit(
             augment, limit=25, epochs=EPOCHS[25], model=options_of_pixels
         )

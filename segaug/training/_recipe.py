@@ -39,8 +39,8 @@ def make_recipe(name: str, *, image_size: int | tuple[int, int] = 144) -> Recipe
     Args:
         name: ``"none"``; ``"image"``, a flip, crop and colour jitter of the whole picture before it is tokenised; or
             ``"segment"``, a flip and colour jitter of every segment by its own draw, noise on the boxes and areas,
-            segments left out, and a mirror image of the whole. There is no crop within a segment: it cost accuracy where
-            it was measured (see the docs' report).
+            segments left out, and a mirror image of the whole. There is no crop within a segment: it takes longer and made
+            no difference beyond the spread where it was measured (see the docs' report).
         image_size: Height and width of the pictures, or (height, width), for ``"image"``.
 
     Returns:

@@ -181,6 +181,10 @@ def test_bad_images_stop_or_are_skipped(example, photos):
         (("--segmenter", "cubes"), "segmenter must be one of"),
         (("--segmenter", "grid:rows=0"), "rows must be at least 1, got 0"),
         (("--data", "photos", "--segmenter", "true"), "--segmenter true is for scenes"),
+        (
+            ("--data", "photos", "--augment", "image", "--segmenter", "slic+grid"),
+            "--segmenter must be one for --augment image, which changes an image and one map, got slic+grid",
+        ),
         (("--max-segments", "0"), "--max-segments must be at least 1, got 0"),
         (("--epochs", "0"), "epochs must be at least 1, got 0"),
         (("--size", "-3"), "size must be at least 64, got -3"),
