@@ -4,7 +4,8 @@
     uv run --extra train --extra lora examples/finetune_lora.py runs/count/best.safetensors --data scenes:majority
 
 Images are made into tokens as in the checkpoint's run, but with the scenes' own segments. The run's folder holds the usual
-files and merged.safetensors, a plain S-ViT again. The last line printed is one JSON object.
+files, with the small matrices beside the weights, and in merged/ a plain S-ViT, which `segaug evaluate RUN/merged` opens. The
+last line printed is one JSON object.
 """
 
 import argparse
@@ -14,9 +15,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from segaug import Tokenize, models
 from segaug.data import TokenDataset, load_tokens, open_data, seeded_stream
-from segaug.training import RunFolder, fit, load_checkpoint, load_encoder, load_model, make_recipe, save_checkpoint
+from segaug.training import (
+    RunFolder,
+    TrainingOptions,
+    fit,
+    load_checkpoint,
+    load_encoder,
+    load_model,
+    make_recipe,
+    save_checkpoint,
+)
 
 MODELS = ("svit_micro", "svit_tiny", "svit_small", "svit_base")
 
@@ -28,26 +40,31 @@ def parse_arguments() -> argparse.Namespace:
     add("weights", type=Path, help="a checkpoint of an S-ViT, as best.safetensors of train_svit.py's run")
     add("--model", choices=MODELS, default="svit_micro", help="what it is a checkpoint of, default: %(default)s")
     add("--data", default="scenes:majority", help="scenes:count|majority|relation|orientation, default: %(default)s")
+    add("--size", type=int, help="height and width of the scenes; default: as in the checkpoint's run")
     add("--scenes", type=int, default=1000, help="how many scenes to train on, default: %(default)s")
     add("--rank", type=int, default=8, help="rank of the matrices, default: %(default)s")
     add("--epochs", type=int, default=5, help="default: %(default)s")
     add("--batch-size", type=int, default=24, help="default: %(default)s")
     add("--lr", type=float, default=3e-3, help="highest learning rate, default: %(default)s")
     add("--workers", type=int, default=0, help="processes that make batches; default: %(default)s")
-    add("--device", default="cpu", help="default: %(default)s")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--out", type=Path, help="the run's folder, default: runs/lora-TIME")
     args = parser.parse_args()
-    for name in ("epochs", "batch_size", "scenes", "rank"):
-        if getattr(args, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(args, name)}")
+    # Before the tokens are made, and not after.
+    TrainingOptions(epochs=args.epochs, batch_size=args.batch_size, lr=args.lr, seed=args.seed)
+    for name, least in (("scenes", 1), ("rank", 1), ("workers", 0)):
+        if getattr(args, name) < least:
+            raise ValueError(f"--{name} must be at least {least}, got {getattr(args, name)}")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda needs a GPU that torch can use; there is none")
     return args
 
 
-def token_options(before: dict[str, Any]) -> tuple[int | None, Tokenize]:
+def token_options(before: dict[str, Any], size: int | None) -> tuple[int | None, Tokenize]:
     """The size of the images and how they are made into tokens: as in the checkpoint's run, if it is one of a run."""
     options = {name: before[name] for name in ("max_segments", "aspect", "edges") if before.get(name) is not None}
-    size = before.get("size")
+    size = size or before.get("size")
     if "data" in before:
         # What train_svit.py takes where nothing is said.
         is_scenes = str(before["data"]).startswith("scenes:")
@@ -69,7 +86,7 @@ def main() -> dict[str, Any]:
         raise ImportError(f"peft is not installed; it comes with: pip install 'segaug[lora]' ({error})") from error
     # A run's checkpoint says with which options its model and its tokens were made.
     before = load_checkpoint(args.weights).meta.get("settings", {})
-    size, tokenize = token_options(before)
+    size, tokenize = token_options(before, args.size)
     model_options = before.get("model_options") or {}
     data = open_data(args.data, size=size, seed=args.seed, num_scenes=(args.scenes, 500))
     if not data.has_segments:
@@ -91,6 +108,7 @@ def main() -> dict[str, Any]:
     print(f"run: {run.folder}")
     train, val = (load_tokens(TokenDataset(images, None, tokenize)) for images in (data.train, data.val))
     settings = {
+        "program": "finetune_lora",
         "data": args.data,
         "size": data.train.size,
         "segmenter": "true",
@@ -100,6 +118,7 @@ def main() -> dict[str, Any]:
         "model": args.model,
         "model_options": model_options,
         "rank": args.rank,
+        "seed": args.seed,
         "weights": str(args.weights),
     }
     summary = fit(
@@ -116,11 +135,12 @@ def main() -> dict[str, Any]:
         device=args.device,
         settings=settings,
     )
-    load_model(model, load_checkpoint(run.folder / "best.safetensors"))
+    best = load_checkpoint(run.best)
+    load_model(model, best)
     merged = model.merge_and_unload()  # adds the matrices' product to the weights: an SViT again, as fast as before
-    meta = {"model": args.model, "classes": train.classes, "settings": {**settings, "classes": train.classes}}
-    save_checkpoint(run.folder / "merged.safetensors", merged, meta=meta)
-    return summary | {"parameters_learning": learning, "merged": str(run.folder / "merged.safetensors")}
+    path = run.folder / "merged" / "best.safetensors"
+    save_checkpoint(path, merged, meta={**best.meta, "settings": {**settings, "classes": train.classes}})
+    return summary | {"parameters_learning": learning, "merged": str(path.parent)}
 
 
 if __name__ == "__main__":

@@ -104,7 +104,8 @@ def parse_arguments() -> argparse.Namespace:
         "each, and mix their classes (SegmentMix); default: %(default)s")  # fmt: skip
     add("--epochs", type=int, default=15, help="default: %(default)s")
     add("--batch-size", type=int, default=24, help="of all processes together, default: %(default)s")
-    add("--accumulate", type=int, default=1, help="work through a batch in so many parts, default: %(default)s")
+    add("--accumulate", type=int, default=1, help="work through a batch in so many parts or more (with --draw-groups, each "
+        "group), to need less memory; default: %(default)s")  # fmt: skip
     add("--lr", type=float, default=1.5e-3, help="highest learning rate, default: %(default)s")
     add("--layer-decay", type=float, default=1.0, help="factor of the rate per layer downwards, default: %(default)s")
     add("--weight-decay", type=float, default=0.05, help="default: %(default)s")

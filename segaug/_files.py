@@ -16,12 +16,16 @@ def check_folder(name: str, path: Path) -> None:
         path: The folder.
 
     Raises:
-        ValueError: If it, or one above it, is a file.
+        ValueError: If it, or one above it, is a file or a broken link.
+        FileNotFoundError: If nothing above it is there, as on a drive that is missing.
         PermissionError: If it cannot be written, or not be made.
     """
-    nearest = next(folder for folder in (path, *path.parents) if folder.exists())
+    nearest = next((folder for folder in (path, *path.parents) if os.path.lexists(folder)), None)
+    if nearest is None:
+        raise FileNotFoundError(f"{name} must be a folder that can be made, nothing above {path} is there")
     if not nearest.is_dir():
-        raise ValueError(f"{name} must be a folder, there is a file at {nearest}")
+        what = "a file" if nearest.exists() else "a broken link"
+        raise ValueError(f"{name} must be a folder, there is {what} at {nearest}")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise PermissionError(f"{name} must be a folder that can be written, {nearest} cannot")
 

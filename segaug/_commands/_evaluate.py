@@ -98,11 +98,13 @@ def run_evaluate(options: argparse.Namespace) -> int:
         skip_bad=options.skip_bad,
         progress=sys.stderr.isatty(),
     )
-    # Printed first: a full disk then loses the files alone.
-    print(
-        json.dumps(evaluation.to_dict(), allow_nan=False) if options.json else format_evaluation(evaluation), flush=True
-    )
-    written = [] if options.out is None else write_evaluation(evaluation, options.out)
+    written = []
+    # A full disk loses the files alone, and a reader that is gone the tables alone.
+    try:
+        if options.out is not None:
+            written = write_evaluation(evaluation, options.out)
+    finally:
+        print(json.dumps(evaluation.to_dict(), allow_nan=False) if options.json else format_evaluation(evaluation))
     if written and not options.json:
         print(f"\nwrote {', '.join(path.name for path in written)} to {options.out}")
     return 0

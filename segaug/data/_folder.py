@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ class ImageFolder(Dataset[tuple[tv_tensors.Image, int]]):
     """Images as ``FOLDER/CLASS/anything.jpg``, all resized to one size.
 
     Every image is read as RGB and resized (bilinear, antialiased) to ``size``, whatever its proportions.
-    Classes are the sub-folders in the order of their names; images are found at any depth below them. Files and folders
-    whose names start with a dot are left out.
+    Classes are the sub-folders in the order of their names; images are found at any depth below them, behind links too. Files
+    and folders whose names start with a dot are left out.
 
     Args:
         folder: The folder that holds one sub-folder per class.
@@ -262,13 +263,13 @@ def _check_folder(folder: Path, expected: str) -> None:
 
 
 def _images_below(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS and path.is_file() and not _is_hidden(path.relative_to(folder))
-    )
-
-
-def _is_hidden(path: Path) -> bool:
-    """Whether the file, or a folder on the way to it, is: what an editor or a notebook keeps for itself."""
-    return any(part.startswith(".") for part in path.parts)
+    paths: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        # Links are followed, and not in circles. What is hidden, an editor or a notebook keeps for itself.
+        real = os.path.realpath(place)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+        if real not in seen:
+            paths += [Path(place, name) for name in files if not name.startswith(".")]
+        seen.add(real)
+    return sorted(path for path in paths if path.suffix.lower() in EXTENSIONS and path.is_file())

@@ -79,10 +79,10 @@ def write_evaluation(evaluation: Evaluation, folder: str | Path) -> list[Path]:
             [(line.corruption, line.severity, line.accuracy, line.negative_log_likelihood, line.mean_tokens)
              for line in evaluation.corruptions],
         )  # fmt: skip
-    else:
-        (folder / "corruptions.csv").unlink(missing_ok=True)
     for name, data in content.items():
         write_atomically(folder / name, data)
+    if "corruptions.csv" not in content:
+        (folder / "corruptions.csv").unlink(missing_ok=True)
     return [folder / name for name in content]
 
 

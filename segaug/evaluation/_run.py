@@ -63,7 +63,7 @@ def load_run(folder: str | Path, which: str = "best", *, max_segments: int | Non
         FileNotFoundError: If there is no run.
         TypeError: If ``max_segments`` is no int.
         ValueError: If ``max_segments`` is below 1; if the checkpoint is damaged, of another version or of another model,
-            or its settings do not say how to make the model and the tokens.
+            its weights are not merged with LoRA's, or its settings do not say how to make the model and the tokens.
 
     Example:
         >>> load_run("no/such/run")
@@ -80,6 +80,11 @@ def load_run(folder: str | Path, which: str = "best", *, max_segments: int | Non
     settings = checkpoint.meta.get("settings")
     if not isinstance(settings, dict):
         raise ValueError(f"{path} is no checkpoint of a run: it holds no settings")
+    if any(".lora_" in name for name in checkpoint.model):
+        raise ValueError(
+            f"{path} holds LoRA's matrices beside a model's weights: merge them (examples/finetune_lora.py does, into "
+            f"{folder / 'merged'})"
+        )
     missing = [name for name in _NEEDED if name not in settings]
     if missing:
         raise ValueError(

@@ -54,7 +54,8 @@ def save_checkpoint(
 
     Args:
         path: The file, by custom with the suffix ``.safetensors``.
-        model: Its parameters and buffers are saved, a compiled model's under their own names.
+        model: Its parameters and buffers are saved, those of a model that was compiled as a whole under
+            their own names.
         optimizer: Its state for each parameter is saved too, if given; its hyperparameters are not.
         meta: Anything else, as JSON can hold it.
         mean: A model of the same shape that is saved in place of ``model``, whose own weights are then kept beside it to

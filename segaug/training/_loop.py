@@ -92,8 +92,8 @@ def fit(
         device: Where the model runs. With several processes on GPUs, ``"cuda"`` gives each its own.
         precision: ``"no"``, or mixed precision in ``"bf16"`` or ``"fp16"``; the weights stay as they are.
         accumulate: In how many parts at least each group of a batch is worked through (see ``draw_groups``: a process's
-            share is one, unless said), to need less memory. The gradient is that of the whole; only drop path and dropout,
-            which draw for each part, draw otherwise than without it.
+            share is one, unless said), to need less memory; a part holds one image at least. The gradient is that of the
+            whole; only drop path and dropout, which draw for each part, draw otherwise than without it.
         draw_groups: Into how many groups a batch is cut, each augmented by a draw of its own; None is the number of
             processes, of which it must be a multiple. Runs with the same number are the same run, whether one process
             works through the groups or several do.

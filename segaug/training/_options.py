@@ -26,7 +26,7 @@ class TrainingOptions:
         ema_decay: Decay of a running mean of the weights, or None.
         seed: Decides the order and all draws.
         precision: ``"no"``, ``"bf16"`` or ``"fp16"``.
-        accumulate: In how many parts at least each group of a batch is worked through.
+        accumulate: In how many parts at least each group of a batch is worked through, of one image at least.
         draw_groups: Into how many groups a batch is cut for augmentation; None is the number of processes.
         evaluate_every: Epochs between two evaluations.
 

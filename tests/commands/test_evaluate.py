@@ -123,3 +123,14 @@ def test_tables_are_printed_though_files_cannot_be_written(folders, tmp_path, ca
     printed = capsys.readouterr()
     assert "accuracy  " in printed.out
     assert "No space left on device" in printed.err
+
+
+def test_files_are_written_though_nobody_reads_the_tables(folders, tmp_path, monkeypatch):
+    def closed(*args, **options):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("segaug._commands._evaluate.print", closed, raising=False)
+    # What main does to stdout then.
+    monkeypatch.setattr("segaug.cli.os.dup2", lambda *args: None)
+    assert evaluate(folders, "--out", tmp_path / "out") == 0
+    assert (tmp_path / "out" / "metrics.json").is_file()

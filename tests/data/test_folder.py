@@ -37,6 +37,16 @@ def test_images_of_all_modes_and_suffixes_are_read_at_any_depth(make_folder):
     assert all(image.shape == (3, 8, 8) for image, _ in (images[i] for i in range(len(images))))
 
 
+def test_links_are_followed_and_not_in_circles(make_folder, tmp_path):
+    folder = make_folder(images=1) / "train"
+    before = len(ImageFolder(folder).paths)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(ImageFolder(folder).paths[0], tmp_path / "elsewhere" / "x.png")
+    (folder / "cat" / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (folder / "cat" / "circle").symlink_to(folder / "cat", target_is_directory=True)
+    assert len(ImageFolder(folder).paths) == before + 1
+
+
 def test_hidden_folders_are_left_out_at_any_depth(make_folder):
     folder = make_folder(images=1) / "train"
     before = ImageFolder(folder).paths

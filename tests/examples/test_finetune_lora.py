@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from segaug import Tokenize, collate, models
 from segaug.data import TokenDataset, open_data
+from segaug.evaluation import load_run
 from segaug.training import load_checkpoint, load_model, save_checkpoint
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "finetune_lora.py"
@@ -60,7 +61,7 @@ def test_the_model_has_the_runs_options(example, tmp_path):
     )
     code, _, err = example("run.safetensors", "--data", "scenes:relation", "--scenes", 4, "--epochs", 1, "--out", "run")
     assert code == 0, err
-    saved = load_checkpoint(tmp_path / "run" / "merged.safetensors").meta["encoder"]
+    saved = load_checkpoint(tmp_path / "run" / "merged" / "best.safetensors").meta["encoder"]
     assert (saved["pixel_mean"], saved["num_heads"]) == ([0.4], 8)
 
 
@@ -89,7 +90,7 @@ def test_the_tokens_are_made_as_in_the_run(example, tmp_path, monkeypatch, size)
         f"as in the checkpoint's run: size={side}, max_segments=3, aspect=keep, edges=hard",
         "other than in the checkpoint's run, which had those of felzenszwalb: the scenes' own segments",
     ]
-    for name in ("last", "merged"):
+    for name in ("last", "merged/best"):
         saved = load_checkpoint(tmp_path / "run" / f"{name}.safetensors").meta["settings"]
         assert saved.items() >= {**options, "size": side, "segmenter": "true", "data": "scenes:relation"}.items()
 
@@ -129,7 +130,7 @@ def test_learns_little_and_gives_a_plain_model(example, weights, tmp_path):
     # A plain model of the task's classes takes the merged weights, which differ from those before in what LoRA reaches.
     data = open_data("scenes:relation", num_scenes=(4, 4))
     merged = models.svit_micro(len(data.val.classes)).eval()
-    load_model(merged, load_checkpoint(tmp_path / "run" / "merged.safetensors"))
+    load_model(merged, load_checkpoint(tmp_path / "run" / "merged" / "best.safetensors"))
     before = load_checkpoint(weights).model
     changed = {name for name, value in merged.state_dict().items() if not torch.equal(value, before[name])}
     assert {"blocks.0.attn.qkv.weight", "blocks.3.mlp.fc2.weight", "patch_embed.proj.weight", "head.weight"} <= changed
@@ -144,11 +145,24 @@ def test_learns_little_and_gives_a_plain_model(example, weights, tmp_path):
     tokens = collate([TokenDataset(data.val, None, Tokenize())[0][0]])
     assert merged(tokens).shape == (1, len(data.val.classes))
 
+    # A run that can be evaluated; the one with LoRA's matrices says where it is.
+    run = load_run(tmp_path / "run" / "merged")
+    assert (run.epoch, run.size, run.classes) == (1, 96, data.val.classes)
+    assert torch.equal(run.model(tokens), merged(tokens))
+    with pytest.raises(ValueError, match=r"holds LoRA's matrices .*: merge them .*, into .*merged\)"):
+        load_run(tmp_path / "run")
+
 
 def test_wrong_arguments(example, weights, tmp_path, monkeypatch):
     monkeypatch.setattr("segaug.data.load_tokens", lambda dataset: pytest.fail("it is said too late"))
-    code, _, err = example(weights, "--rank", 0)
-    assert (code, "rank must be at least 1, got 0" in err) == (2, True)
+    for option, value, message in (
+        ("--rank", 0, "--rank must be at least 1, got 0"),
+        ("--lr", -1, "lr must be at least 0.0, got -1.0"),
+        ("--workers", -1, "--workers must be at least 0, got -1"),
+        ("--size", 32, "size must be at least 64, got 32"),
+    ):
+        code, _, err = example(weights, option, value)
+        assert (code, message in err) == (2, True), err
     code, _, err = example(tmp_path / "none.safetensors", "--scenes", 4)
     assert (code, "there is no checkpoint" in err) == (2, True)
     code, _, err = example(weights, "--model", "svit_tiny", "--scenes", 4)
