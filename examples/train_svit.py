@@ -228,8 +228,10 @@ def load(args: argparse.Namespace, data: DataSplits) -> tuple[TokenSet, TokenSet
     if name == "true" and not data.has_segments:
         raise ValueError(f"--segmenter true is for scenes, which bring their segments; {args.data} has none")
     segmenter = None if name == "true" else parse_segmenter(name)
-    if args.augment == "image" and isinstance(segmenter, tuple):
-        raise ValueError(f"--segmenter must be one for --augment image, which changes an image and one map, got {name}")
+    if args.augment in ("image", "both") and isinstance(segmenter, tuple):
+        raise ValueError(
+            f"--segmenter must be one for --augment {args.augment}, which changes an image and one map, got {name}"
+        )
     tokenize = Tokenize(max_segments=args.max_segments, aspect=args.aspect, edges=args.edges)
     store = TokenStore(args.cache)
     sets = []

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torchvision.transforms import v2
@@ -12,7 +13,7 @@ from segaug.transforms import PerSegment, PositionJitter, RandomMirror, SegmentD
 
 __all__ = ["RECIPES", "Recipe", "make_recipe"]
 
-RECIPES = ("none", "image", "segment")
+RECIPES = ("none", "image", "segment", "both")
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,16 @@ class Recipe:
 
 
 def make_recipe(name: str, *, image_size: int | tuple[int, int] = 144) -> Recipe:
-    """Make one of the three recipes that the example compares.
+    """Make one of the recipes that the example offers.
 
     Args:
-        name: ``"none"``; ``"image"``, a flip, crop and colour jitter of the whole picture before it is tokenised; or
+        name: ``"none"``; ``"image"``, a flip, crop and colour jitter of the whole picture before it is tokenised;
             ``"segment"``, a flip and colour jitter of every segment by its own draw, noise on the boxes and areas,
-            segments left out, and a mirror image of the whole. There is no crop within a segment: it takes longer and made
-            no difference beyond the spread where it was measured (see the docs' report).
-        image_size: Height and width of the pictures, or (height, width), for ``"image"``.
+            segments left out, and a mirror image of the whole; or ``"both"``, a weaker crop and colour jitter of the whole
+            picture and then what ``"segment"`` does. Tokenising anew makes ``"image"`` and ``"both"`` the slower ones.
+            There is no crop within a segment: it takes longer and made no difference beyond the spread where it was
+            measured (see the docs' report).
+        image_size: Height and width of the pictures, or (height, width), for ``"image"`` and ``"both"``.
 
     Returns:
         The recipe.
@@ -62,31 +65,39 @@ def make_recipe(name: str, *, image_size: int | tuple[int, int] = 144) -> Recipe
     for side in sides:
         check_int("image_size", side, minimum=1)
     if name == "image":
-        return Recipe(
-            image=v2.Compose(
-                [
-                    v2.RandomResizedCrop(sides, scale=(0.6, 1.0), antialias=True),
-                    v2.RandomHorizontalFlip(),
-                    v2.ColorJitter(0.3, 0.3, 0.3, 0.05),
-                ]
-            )
-        )
+        return Recipe(image=_of_images(sides, smallest=0.6, jitter=(0.3, 0.3, 0.3, 0.05)))
     if name == "segment":
-        per_segment = v2.Compose(
-            [
-                v2.RandomHorizontalFlip(),
-                v2.RandomApply([v2.ColorJitter(0.3, 0.3, 0.3, 0.05)], p=0.8),
-            ]
-        )
-        return Recipe(
-            tokens=v2.Compose(
-                [
-                    # First, so that no work is spent on segments that are left out.
-                    SegmentDrop(0.1),
-                    PerSegment(per_segment),
-                    PositionJitter(0.02, 0.2, mode="translate_scale"),
-                    RandomMirror(),
-                ]
-            )
-        )
+        return Recipe(tokens=_of_segments())
+    if name == "both":
+        return Recipe(image=_of_images(sides, smallest=0.85, jitter=(0.2, 0.2, 0.2, 0.02)), tokens=_of_segments())
     return Recipe()
+
+
+def _of_images(sides: tuple[int, int], *, smallest: float, jitter: tuple[float, float, float, float]) -> Any:
+    """What changes a whole picture; the smallest crop has that share of its area."""
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(sides, scale=(smallest, 1.0), antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.ColorJitter(*jitter),
+        ]
+    )
+
+
+def _of_segments() -> Any:
+    """What changes tokens."""
+    per_segment = v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            v2.RandomApply([v2.ColorJitter(0.3, 0.3, 0.3, 0.05)], p=0.8),
+        ]
+    )
+    return v2.Compose(
+        [
+            # First, so that no work is spent on segments that are left out.
+            SegmentDrop(0.1),
+            PerSegment(per_segment),
+            PositionJitter(0.02, 0.2, mode="translate_scale"),
+            RandomMirror(),
+        ]
+    )

@@ -48,6 +48,19 @@ def test_image_changes_image_and_map_alike(token_sets):
     assert not torch.equal(after.image, before.image)
 
 
+def test_both_changes_the_picture_and_then_every_segment(token_sets, batch):
+    train, _ = token_sets
+    recipe = make_recipe("both", image_size=64)
+    assert repr(recipe.tokens) == repr(make_recipe("segment").tokens)
+    before, _ = train.source.segmented(0)
+    with seeded_stream(0):
+        after = recipe.image(before)
+        tokens = recipe.tokens(batch)
+    assert after.image.shape == before.image.shape
+    assert not torch.equal(after.image, before.image)
+    assert not torch.equal(tokens.boxes, batch.boxes)
+
+
 def test_pictures_need_not_be_square():
     picture = SegmentedImage(torch.rand(3, 40, 64), torch.ones(40, 64, dtype=torch.int64))
     assert make_recipe("image", image_size=(40, 64)).image(picture).image.shape == (3, 40, 64)
@@ -58,6 +71,6 @@ def test_bad_arguments():
         make_recipe("image", image_size=(4, 5, 6))
     with pytest.raises(ValueError, match="image_size must be at least 1, got 0"):
         make_recipe("image", image_size=(4, 0))
-    assert RECIPES == ("none", "image", "segment")
+    assert RECIPES == ("none", "image", "segment", "both")
     with pytest.raises(ValueError, match=r"name must be one of .*'segments'"):
         make_recipe("segments")
