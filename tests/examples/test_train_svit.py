@@ -84,7 +84,7 @@ def test_with_scenes(example, tmp_path):
     assert (tmp_path / "cache" / "segaug").is_dir()
 
 
-@pytest.mark.parametrize("augment", ["none", "image", "segment"])
+@pytest.mark.parametrize("augment", ["none", "image", "segment", "both"])
 def test_with_a_folder_and_from_the_store_the_second_time(example, photos, augment):
     results = []
     for made in (16, 0):
