@@ -1,4 +1,4 @@
-"""Table "which augmentation": S-ViT on 100 photos per class, each augmentation alone and together, one seed."""
+"""Table "which augmentation": S-ViT on 100 photos per class, each augmentation alone and together."""
 
 from _base import SEGMENT, svit
 from _table import options, run_table

@@ -1,6 +1,6 @@
-"""Table "which tokens": S-ViT with per-segment augmentation on 100 photos per class, one choice changed at a time, one seed.
+"""Table "which tokens": S-ViT with per-segment augmentation on 100 photos per class, one choice changed at a time.
 
-Five rows of ViT stand beside them, as controls.
+Rows of ViT stand beside them, as controls.
 """
 
 from _base import CENTRED, IMAGE, RAW, SEGMENT, SEGMENTS, photos, svit, vit

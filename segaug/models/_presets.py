@@ -10,8 +10,8 @@ __all__ = ["svit_base", "svit_micro", "svit_small", "svit_tiny"]
 def svit_micro(num_classes: int, **options: Any) -> SViT:
     """S-ViT for a few hundred pictures and a CPU: width 128, 4 blocks, 4 heads, alpha fed, mean pooling, drop path.
 
-    Pixels are centred and not scaled (``pixel_std=1.0``): with 25 photos per class that measured better than the scale that
-    is usual for ViT (the docs' report has the figures).
+    Pixels are centred and not scaled (``pixel_std=1.0``): with few photos that measured better than the scale that is usual
+    for ViT (the docs' report has the figures).
 
     Args:
         num_classes: Number of logits.
