@@ -75,9 +75,14 @@ def _places(count: int) -> st.SearchStrategy[int]:
     return st.sampled_from([0] * (count // 8) + list(range(count)))
 
 
-@lru_cache(maxsize=256)
 def chosen(choices: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     """One of the choices; made once for each tuple, as hypothesis spends more time on making it than on the draw."""
+    # With their types: (1,) equals (True,), and is another choice.
+    return _chosen(choices, tuple(map(type, choices)))
+
+
+@lru_cache(maxsize=256)
+def _chosen(choices: tuple[Any, ...], types: tuple[type, ...]) -> st.SearchStrategy[Any]:
     return st.sampled_from(choices)
 
 

@@ -6,6 +6,7 @@ from hypothesis import Phase, find, given, settings
 from torchvision import tv_tensors
 
 from segaug.testing.strategies import CONTENTS, LAYOUTS, images, layout_of
+from segaug.testing.strategies._bounds import chosen
 
 FEW = settings(derandomize=True, deadline=None, max_examples=40, database=None)
 FIND = settings(database=None, deadline=None, max_examples=1000, phases=[Phase.generate, Phase.shrink])
@@ -129,3 +130,10 @@ def test_shrinks_to_the_first_dtype_and_channels():
 def test_impossible_bounds(arguments, error, message):
     with pytest.raises(error, match=message):
         images(**arguments)
+
+
+def test_choices_that_are_equal_and_of_other_types_are_others():
+    # (True,) equals (1,), and choices are made once for each tuple: one channel came as True.
+    for choice in (True, 1, 1.0):
+        drawn = smallest(chosen((choice,)), lambda value: True)
+        assert (drawn, type(drawn)) == (choice, type(choice))
