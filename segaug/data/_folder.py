@@ -243,7 +243,7 @@ def _some(names: Sequence[str]) -> str:
 def _class_folders(folder: Path) -> dict[str, Path]:
     """The classes' names, in order, and where their images are."""
     expected = f"expected {folder}/CLASS/*.jpg"
-    _check_folder(folder, expected)
+    _check_is_there(folder, expected)
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not names:
         raise ValueError(f"{folder} holds no class folders; {expected}")
@@ -251,11 +251,11 @@ def _class_folders(folder: Path) -> dict[str, Path]:
 
 
 def _unsorted_class(folder: Path) -> dict[str, Path]:
-    _check_folder(folder, f"expected {folder}/*.jpg")
+    _check_is_there(folder, f"expected {folder}/*.jpg")
     return {folder.resolve().name: folder}
 
 
-def _check_folder(folder: Path, expected: str) -> None:
+def _check_is_there(folder: Path, expected: str) -> None:
     if not folder.exists():
         raise FileNotFoundError(f"there is no folder {folder}; {expected}")
     if not folder.is_dir():
@@ -266,10 +266,12 @@ def _images_below(folder: Path) -> list[Path]:
     paths: list[Path] = []
     seen: set[str] = set()
     for place, folders, files in os.walk(folder, followlinks=True):
-        # Links are followed, and not in circles. What is hidden, an editor or a notebook keeps for itself.
-        real = os.path.realpath(place)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
-        if real not in seen:
-            paths += [Path(place, name) for name in files if not name.startswith(".")]
+        # Links are followed, and not in circles.
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
         seen.add(real)
+        # What is hidden, an editor or a notebook keeps for itself.
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths += [Path(place, name) for name in files if not name.startswith(".")]
     return sorted(path for path in paths if path.suffix.lower() in EXTENSIONS and path.is_file())
